@@ -34,7 +34,10 @@ void buf_clear(struct buf *b);
 /* 0, or -ENOBUFS when max would be exceeded (nothing is appended then). */
 int buf_put(struct buf *b, const void *p, size_t len);
 int buf_putf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
-/* One read/write; bytes moved, 0 at end of file (read), -errno. */
+/*
+ * One read/write; bytes moved, 0 at end of file (read), -errno. Reads at most
+ * what max leaves room for; -ENOBUFS when that is nothing.
+ */
 ssize_t buf_read_fd(struct buf *b, int fd, size_t want);
 ssize_t buf_write_fd(struct buf *b, int fd);
 

@@ -40,7 +40,8 @@ struct opt {
 /*
  * Parses argv[0..argc) (without the command's own name) into *dst. Operands
  * are left in order at argv[0..*ret_n). With stop_at_operand, the first
- * operand ends option parsing. A "--" is removed and its position reported in
+ * operand ends option parsing: all that follows is kept as it is, a "--" too.
+ * Otherwise the first "--" is removed and its position reported in
  * *ret_dashdash (index into the operands, or -1). 0, or -EINVAL with text.
  */
 int opt_parse(const struct opt *table, size_t n, void *dst, int argc,

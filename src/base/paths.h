@@ -28,7 +28,8 @@ void paths_done(struct paths *p);
 int paths_make(const char *path, struct err *err);
 /*
  * Absolute path of a sibling program ("cove-devices"): $COVE_LIBEXEC, else
- * the directory of /proc/self/exe, else its ../libexec/cove. Heap string.
+ * the directory of /proc/self/exe, else its ../libexec/cove, else (in a build
+ * tree) a sibling of that directory. Heap string.
  */
 int paths_program(const char *name, char **ret, struct err *err);
 
