@@ -80,7 +80,8 @@ static int birth_files(struct birth *b, const char *run_dir, struct err *err)
 	(void)unlinkat(b->own[0], "vsock.sock", 0);
 	b->own[1] = sock_listen_at(b->own[0], "vsock.sock", 0600);
 	if (b->own[1] < 0)
-		return err_sys(err, -b->own[1], "listen on %s/vsock.sock", run_dir);
+		return err_sys(
+			err, -b->own[1], "listen on %s/vsock.sock", run_dir);
 	b->own[2] = openat(b->own[0], "console.log",
 		O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (b->own[2] < 0)
@@ -163,8 +164,8 @@ static int devices_spawn(const struct engine_config *cfg,
 		return err_sys(err, errno, "socketpair");
 	parent = sv[0];
 	child = sv[1];
-	r = sock_send_fds(parent, buf_head(&b.msg), buf_len(&b.msg), b.fds,
-		b.n_fds);
+	r = sock_send_fds(
+		parent, buf_head(&b.msg), buf_len(&b.msg), b.fds, b.n_fds);
 	if (r < 0)
 		return err_sys(err, -r, "configure cove-devices");
 	return spawn_child(&(struct spawn){.path = program,
@@ -194,8 +195,8 @@ int engine_start(const struct engine_config *cfg, engine_record_fn *record,
 	if (r < 0)
 		return r;
 	ctx.role = ENGINE_MONITOR;
-	r = qemu_spawn(cfg, p.monitor, record_role, &ctx,
-		&e.id[ENGINE_MONITOR], &e.pidfd[ENGINE_MONITOR], err);
+	r = qemu_spawn(cfg, p.monitor, record_role, &ctx, &e.id[ENGINE_MONITOR],
+		&e.pidfd[ENGINE_MONITOR], err);
 	if (r < 0) {
 		engine_kill(&e);
 		engine_close(&e);
@@ -252,7 +253,8 @@ void engine_close(struct engine *e)
 		if (e->pidfd[i] < 0)
 			continue;
 		/* Only a child can be reaped; an adopted one belongs to init. */
-		(void)waitid(P_PIDFD, (id_t)e->pidfd[i], &si, WEXITED | WNOHANG);
+		(void)waitid(
+			P_PIDFD, (id_t)e->pidfd[i], &si, WEXITED | WNOHANG);
 		closep(&e->pidfd[i]);
 		e->id[i] = (struct proc_id){0};
 	}
@@ -276,9 +278,11 @@ uint64_t engine_cpu_ms(const struct engine *e)
 		return 0;
 	/* The name in field 2 may hold anything: count from its last ')'. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
-				" %llu %llu",
-			  &user, &sys) != 2)
+	if (!p ||
+		sscanf(p + 1,
+			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
+			" %llu %llu",
+			&user, &sys) != 2)
 		return 0;
 	return (user + sys) * 1000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }

@@ -18,16 +18,17 @@ enum engine_accel { ENGINE_TCG, ENGINE_KVM };
 enum engine_role { ENGINE_MONITOR, ENGINE_DEVICES, ENGINE_N_ROLES };
 
 struct engine_export {
-	int fd;         /* O_PATH of the directory or file; stays the caller's */
+	int fd; /* O_PATH of the directory or file; stays the caller's */
 	uint32_t flags; /* AMF_RO, AMF_FILE (wire/agent.h) */
 };
 
 struct engine_config {
 	const char *name;
-	const char *run_dir; /* absolute, exists, 0700: sockets and console.log */
+	const char
+		*run_dir; /* absolute, exists, 0700: sockets and console.log */
 	const char *vmlinux;
 	const char *initrd;
-	const char *root;    /* EROFS template, attached read-only */
+	const char *root; /* EROFS template, attached read-only */
 	const char *disk;
 	const char *docker_disk;
 	enum engine_accel accel;

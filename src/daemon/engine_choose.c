@@ -100,8 +100,8 @@ static const struct probe *probe(void)
 	return &p;
 }
 
-static int choose(struct engine_choice *c, enum engine_accel accel,
-	const char *why)
+static int choose(
+	struct engine_choice *c, enum engine_accel accel, const char *why)
 {
 	*c = (struct engine_choice){.accel = accel,
 		.name = "qemu",
@@ -115,7 +115,8 @@ int engine_choose(const char *want, struct engine_choice *ret, struct err *err)
 	const struct probe *p;
 
 	if (streq(want, "qemu"))
-		return choose(ret, ENGINE_TCG, "software emulation was asked for");
+		return choose(
+			ret, ENGINE_TCG, "software emulation was asked for");
 	p = probe();
 	if (p->usable)
 		return choose(ret, ENGINE_KVM, p->why);

@@ -96,7 +96,8 @@ static void argv_machine(struct argv *a, const struct engine_config *cfg)
 	unsigned long long mib = cfg->memory / MIB;
 
 	argv_add(a, xstrdup("qemu-system-x86_64"));
-	argv_pair(a, "-name", xasprintf("cove-%s,process=cove-qemu", cfg->name));
+	argv_pair(
+		a, "-name", xasprintf("cove-%s,process=cove-qemu", cfg->name));
 	argv_pair(a, "-M",
 		xstrdup("microvm,pit=off,pic=off,rtc=on,x-option-roms=off,"
 			"auto-kernel-cmdline=off,memory-backend=mem"));
@@ -105,7 +106,8 @@ static void argv_machine(struct argv *a, const struct engine_config *cfg)
 	argv_pair(a, "-smp", xasprintf("%u", cfg->cpus));
 	argv_pair(a, "-m", xasprintf("%lluM", mib));
 	argv_pair(a, "-object",
-		xasprintf("memory-backend-memfd,id=mem,size=%lluM,share=on", mib));
+		xasprintf("memory-backend-memfd,id=mem,size=%lluM,share=on",
+			mib));
 	argv_add(a, xstrdup("-nodefaults"));
 	argv_add(a, xstrdup("-no-user-config"));
 	argv_add(a, xstrdup("-no-reboot"));
@@ -130,7 +132,8 @@ static void argv_disk(struct argv *a, int fd, const char *serial, bool ro)
 			serial, ro ? "on" : "off", ro ? "" : "discard=unmap,",
 			fd));
 	argv_pair(a, "-device",
-		xasprintf("virtio-blk-device,drive=%s,serial=%s", serial, serial));
+		xasprintf("virtio-blk-device,drive=%s,serial=%s", serial,
+			serial));
 }
 
 static void argv_devices(struct argv *a)
@@ -146,15 +149,16 @@ static void argv_devices(struct argv *a)
 			",queue-size=1024"));
 	argv_pair(a, "-chardev", xasprintf("socket,id=vs,fd=%d", FD_VSOCK));
 	argv_pair(a, "-device", xstrdup("vhost-user-vsock-device,chardev=vs"));
-	argv_pair(a, "-object", xstrdup("rng-random,id=rng,filename=/dev/urandom"));
+	argv_pair(a, "-object",
+		xstrdup("rng-random,id=rng,filename=/dev/urandom"));
 	argv_pair(a, "-device", xstrdup("virtio-rng-device,rng=rng"));
 	argv_pair(a, "-device",
 		xstrdup("virtio-balloon-device,free-page-reporting=on,"
 			"deflate-on-oom=on"));
 }
 
-static int hand_over(struct spawn *sp, const char *path, int flags, int to,
-	struct err *err)
+static int hand_over(
+	struct spawn *sp, const char *path, int flags, int to, struct err *err)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 
@@ -172,8 +176,8 @@ static void lend(struct spawn *sp, int fd, int to)
 }
 
 /* The first five are opened here and are ours; the sockets are borrowed. */
-static int open_files(struct spawn *sp, const struct engine_config *cfg,
-	struct err *err)
+static int open_files(
+	struct spawn *sp, const struct engine_config *cfg, struct err *err)
 {
 	int r = hand_over(sp, cfg->vmlinux, O_RDONLY, FD_KERNEL, err);
 

@@ -32,8 +32,8 @@ struct spawn {
  * Makes the child durable: returns 0 when the identity is recorded. Any other
  * value abandons the child.
  */
-typedef int spawn_record_fn(void *arg, const struct proc_id *id,
-	struct err *err);
+typedef int spawn_record_fn(
+	void *arg, const struct proc_id *id, struct err *err);
 
 /*
  * 0 and a pidfd the caller owns, or -errno. The child leads its own session,
