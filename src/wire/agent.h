@@ -8,7 +8,8 @@
  * HELLO; the host answers CONFIG; the guest applies it and answers READY or
  * FAILED. The stream then stays open for SHUTDOWN, PING, CLOCK and EVENT. After
  * coved was restarted it connects to PORT_EXEC and sends CTL_RESUME as first
- * frame: that stream then is the control stream (the older one is dropped).
+ * frame: that stream then is the control stream (the older one is dropped). The
+ * guest answers READY, or HELLO again when it has not been configured yet.
  *
  * Exec stream: the host connects to PORT_EXEC and sends EXEC, ATTACH, SIGNAL,
  * LIST, GET or PUT as first frame. Exactly one request per stream.
@@ -63,7 +64,8 @@ enum agent_frame {
 	AF_PUT = 65,     /* AT_PATH AT_USER? */
 	AF_ENTRY = 66,   /* AT_NAME AT_MODE AT_SIZE AT_MTIME_NS AT_TARGET? */
 	AF_DATA = 67,
-	AF_TREE_END = 68,
+	AF_TREE_END = 68, /* AT_SIZE: entries left out */
+	AF_UP = 69,       /* ends the directory entered last */
 };
 
 enum agent_tag {
