@@ -76,5 +76,5 @@ int main(void)
 		cmocka_unit_test(test_long_texts_are_cut),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,5 +52,5 @@ int main(void)
 		cmocka_unit_test(test_removal_while_walking),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

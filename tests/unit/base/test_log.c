@@ -112,5 +112,5 @@ int main(void)
 		captured(test_long_lines_are_cut),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,5 +254,5 @@ int main(void)
 		looped(test_stop_before_run_counts),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,5 +255,5 @@ int main(void)
 		cmocka_unit_test(test_format_size),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,5 +133,5 @@ int main(void)
 		cmocka_unit_test_setup(test_program, setup),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

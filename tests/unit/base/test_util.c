@@ -112,5 +112,5 @@ int main(void)
 		cmocka_unit_test(test_container_of),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,5 +108,5 @@ int main(void)
 		cmocka_unit_test(test_largest),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,5 +156,5 @@ int main(void)
 		cmocka_unit_test(test_hostile_strings),
 	};
 
-	return run_tests(tests);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
