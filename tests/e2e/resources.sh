@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Limits: refused when impossible, felt when hit, told as typed events.
+. "$(dirname "$0")/lib.sh"
+cd "$W" || exit 1
+cpus=$(nproc)
+refused() { # name regexp args...
+	local name=$1 re=$2 out rc
+	shift 2
+	out=$("$COVE" create --name no "$@" 2>&1)
+	rc=$?
+	[ $rc -ne 0 ] && [ $rc -ne 125 ] && printf '%s' "$out" | grep -Eq -- "$re"
+	result $? "$name" "exit $rc: $out"
+}
+refused "too many cpus" "$cpus" --cpus $((cpus + 1))
+refused "no cpus" "1" --cpus 0
+refused "too much memory" "[0-9]" --memory 100T
+refused "too little memory" "[0-9]" --memory 1M
+refused "a disk too small" "[0-9]" --disk 1k
+refused "a size that is none" "size|12x" --memory 12x
+refused "a duration that is none" "duration|soon" --timeout soon
+is "nothing is left behind" "$("$COVE" ls -q)$(ls -A "$COVE_HOME/state/sandboxes" 2>/dev/null)" ""
+
+ok "create with limits" "$COVE" create --name lim --cpus "$cpus" --memory 512M \
+	--disk 1G --docker-disk 512M --pids 200 "$W"
+is "cpus" "$("$COVE" exec lim nproc)" "$cpus"
+mem=$("$COVE" exec lim awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
+[ "$mem" -gt 380 ] && [ "$mem" -le 512 ]
+result $? "memory" "$mem MiB"
+size=$("$COVE" exec lim df -m --output=size / | tail -1 | tr -d ' ')
+[ "$size" -gt 800 ] && [ "$size" -le 1024 ]
+result $? "disk" "$size MiB"
+size=$("$COVE" exec lim df -m --output=size /var/lib/docker | tail -1 | tr -d ' ')
+[ "$size" -gt 380 ] && [ "$size" -le 512 ]
+result $? "docker disk" "$size MiB"
+
+"$COVE" exec lim sh -c 'i=0; while [ $i -lt 400 ]; do sleep 60 & i=$((i+1)); done' >"$T/pids" 2>&1
+like "the process limit is felt" "$(cat "$T/pids")" '[Ff]ork|[Rr]esource|temporarily'
+is "and the sandbox still answers" "$("$COVE" exec lim echo yes)" yes
+"$COVE" exec lim pkill sleep
+ok "event quota.pids" wait_for 10 sh -c "'$COVE' inspect --json lim | grep -q quota.pids"
+
+"$COVE" exec lim python3 -c 'x = bytearray(2 << 30)
+for i in range(0, len(x), 4096): x[i] = 1' >"$T/oom" 2>&1
+result $(($? == 0)) "a process that takes all memory is killed" "$(cat "$T/oom")"
+is "and the sandbox still answers after it" "$("$COVE" exec lim echo yes)" yes
+ok "event oom" wait_for 10 sh -c "'$COVE' inspect --json lim | grep -q '\"oom\"'"
+
+"$COVE" exec lim sh -c 'head -c 2000000000 /dev/zero >~/fill' >"$T/full" 2>&1
+like "a full disk is ENOSPC inside" "$(cat "$T/full")" 'No space'
+"$COVE" exec lim rm -f /home/agent/fill
+is "and the sandbox still answers when it was full" "$("$COVE" exec lim echo yes)" yes
+
+# Memory comes back to the host after the guest freed it.
+rss() { awk '/^Rss/ {print int($2 / 1024)}' "/proc/$(field lim 'o["pids_host"]["engine"]')/smaps_rollup"; }
+"$COVE" exec lim python3 -c 'x = bytearray(300 << 20)
+for i in range(0, len(x), 4096): x[i] = 1'
+high=$(rss)
+given_back() { [ "$(rss)" -lt $((high - 150)) ]; }
+wait_for 60 given_back
+result $? "freed memory goes back to the host" "was $high MiB, is $(rss) MiB"
+
+ok "create with a life of some seconds" "$COVE" create --name short --memory 512M --timeout 3s "$W"
+ok "it is stopped when the time is over" \
+	wait_for 60 sh -c "'$COVE' inspect --json short | grep -q '\"state\": *\"stopped\"'"
+ok "event timeout" sh -c "'$COVE' inspect --json short | grep -q '\"timeout\"'"
+like "logs tell it too" "$("$COVE" logs short)" timeout
+plan_done
