@@ -15,8 +15,8 @@ int fd_read_all(int fd, void *p, size_t len);
 /* Reads the file up to max bytes, NUL-terminated; length or -errno (-EFBIG). */
 ssize_t fd_slurp_at(int dirfd, const char *path, size_t max, char **ret);
 /* Writes a temporary file next to path, fsyncs it, renames it over path. */
-int fd_replace_at(int dirfd, const char *path, const void *p, size_t len,
-	mode_t mode);
+int fd_replace_at(
+	int dirfd, const char *path, const void *p, size_t len, mode_t mode);
 int fd_nonblock(int fd, bool on);
 int fd_cloexec(int fd, bool on);
 
@@ -27,8 +27,8 @@ int sock_peer_uid(int fd, uid_t *ret_uid);
 
 #define FD_PASS_MAX 64
 /* One datagram or record with up to FD_PASS_MAX descriptors. 0 or -errno. */
-int sock_send_fds(int sock, const void *p, size_t len, const int *fds,
-	size_t n_fds);
+int sock_send_fds(
+	int sock, const void *p, size_t len, const int *fds, size_t n_fds);
 /*
  * Bytes received (0 at end), -errno. The caller owns fds[0..*ret_n_fds);
  * descriptors beyond max_fds are closed.

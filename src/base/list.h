@@ -34,10 +34,10 @@ static inline void list_del(struct list *item)
 }
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
-#define list_for_each(it, head)                                                \
+#define list_for_each(it, head) \
 	for (struct list *it = (head)->next; it != (head); it = it->next)
-#define list_for_each_safe(it, head)                                           \
-	for (struct list *it = (head)->next, *next_ = it->next; it != (head);  \
+#define list_for_each_safe(it, head)                                          \
+	for (struct list *it = (head)->next, *next_ = it->next; it != (head); \
 		it = next_, next_ = it->next)
 
 #endif

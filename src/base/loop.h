@@ -63,14 +63,14 @@ struct loop {
 int loop_init(struct loop *l);
 void loop_done(struct loop *l);
 /* 0 or -errno. events: EPOLLIN, EPOLLOUT; EPOLLHUP and EPOLLERR always come. */
-int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events,
-	watch_fn *fn);
+int loop_watch(
+	struct loop *l, struct watch *w, int fd, uint32_t events, watch_fn *fn);
 /* Changes the events of an active watch. */
 void loop_rewatch(struct loop *l, struct watch *w, uint32_t events);
 void loop_unwatch(struct loop *l, struct watch *w);
 /* (Re)arms; a timer fires once. */
-void loop_timer(struct loop *l, struct timer *t, uint64_t delay_ms,
-	timer_fn *fn);
+void loop_timer(
+	struct loop *l, struct timer *t, uint64_t delay_ms, timer_fn *fn);
 void loop_untimer(struct loop *l, struct timer *t);
 /* Runs fn once after the current batch of events. */
 void loop_defer(struct loop *l, struct task *t, task_fn *fn);

@@ -13,11 +13,11 @@
 #include "base/err.h"
 
 enum opt_type {
-	OPT_FLAG,     /* bool */
-	OPT_STR,      /* const char *, points into argv */
-	OPT_STRS,     /* struct opt_strs, repeatable */
-	OPT_U32,      /* uint32_t within min..max */
-	OPT_SIZE,     /* uint64_t bytes: 512, 64k, 2g, 1.5GiB; within min..max */
+	OPT_FLAG, /* bool */
+	OPT_STR,  /* const char *, points into argv */
+	OPT_STRS, /* struct opt_strs, repeatable */
+	OPT_U32,  /* uint32_t within min..max */
+	OPT_SIZE, /* uint64_t bytes: 512, 64k, 2g, 1.5GiB; within min..max */
 	OPT_DURATION, /* uint64_t milliseconds: 10s, 5m, 2h, 1d, 500ms */
 };
 
@@ -27,14 +27,15 @@ struct opt_strs {
 };
 
 struct opt {
-	const char *name;  /* long name without dashes */
-	char letter;       /* short name or 0 */
+	const char *name; /* long name without dashes */
+	char letter;      /* short name or 0 */
 	enum opt_type type;
 	size_t offset;     /* of the field in the options struct */
 	const char *arg;   /* "SIZE"; NULL for flags */
 	const char *help;  /* one line */
 	uint64_t min, max; /* bounds for U32, SIZE, DURATION; max 0 = none */
-	const char *complete; /* "dir", "file", "sandbox", or space-separated words */
+	const char *
+		complete; /* "dir", "file", "sandbox", or space-separated words */
 };
 
 /*

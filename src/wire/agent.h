@@ -34,15 +34,16 @@
 
 enum agent_frame {
 	/* control */
-	AF_HELLO = 1,   /* guest: AT_VERSION AT_KERNEL AT_UPTIME_MS */
-	AF_CONFIG = 2,  /* host */
-	AF_READY = 3,   /* guest: AT_UPTIME_MS */
-	AF_FAILED = 4,  /* either: AT_ERRNO AT_TEXT; ends the request */
-	AF_SHUTDOWN = 5,/* host: AT_TIMEOUT_MS; TERM, wait, KILL, sync, power off */
-	AF_PING = 6,    /* host: AT_ID */
-	AF_PONG = 7,    /* guest: AT_ID AT_UPTIME_MS AT_MEM_* */
-	AF_CLOCK = 8,   /* host: AT_REALTIME_NS */
-	AF_EVENT = 9,   /* guest: AT_EVENT AT_TEXT, e.g. "oom", "quota.disk" */
+	AF_HELLO = 1,  /* guest: AT_VERSION AT_KERNEL AT_UPTIME_MS */
+	AF_CONFIG = 2, /* host */
+	AF_READY = 3,  /* guest: AT_UPTIME_MS */
+	AF_FAILED = 4, /* either: AT_ERRNO AT_TEXT; ends the request */
+	/* host: AT_TIMEOUT_MS; TERM, wait, KILL, sync, power off */
+	AF_SHUTDOWN = 5,
+	AF_PING = 6,  /* host: AT_ID */
+	AF_PONG = 7,  /* guest: AT_ID AT_UPTIME_MS AT_MEM_* */
+	AF_CLOCK = 8, /* host: AT_REALTIME_NS */
+	AF_EVENT = 9, /* guest: AT_EVENT AT_TEXT, e.g. "oom", "quota.disk" */
 	AF_CTL_RESUME = 10,
 	AF_DONE = 11,
 	/* exec */
@@ -56,13 +57,13 @@ enum agent_frame {
 	AF_STDERR = 39,
 	AF_WINSIZE = 40, /* AT_ROWS AT_COLS */
 	AF_DETACH = 41,
-	AF_EXIT = 42,    /* AT_STATUS: 0-255, or 128+signal; AT_SIGNO if killed */
-	AF_LIST = 43,    /* -> one AF_SESSION per session, then DONE */
+	AF_EXIT = 42, /* AT_STATUS: 0-255, or 128+signal; AT_SIGNO if killed */
+	AF_LIST = 43, /* -> one AF_SESSION per session, then DONE */
 	AF_SESSION = 44, /* AT_ID AT_PID AT_ARG* AT_STATUS if it ended */
 	/* file trees */
-	AF_GET = 64,     /* AT_PATH AT_USER? */
-	AF_PUT = 65,     /* AT_PATH AT_USER? */
-	AF_ENTRY = 66,   /* AT_NAME AT_MODE AT_SIZE AT_MTIME_NS AT_TARGET? */
+	AF_GET = 64,   /* AT_PATH AT_USER? */
+	AF_PUT = 65,   /* AT_PATH AT_USER? */
+	AF_ENTRY = 66, /* AT_NAME AT_MODE AT_SIZE AT_MTIME_NS AT_TARGET? */
 	AF_DATA = 67,
 	AF_TREE_END = 68, /* AT_SIZE: entries left out */
 	AF_UP = 69,       /* ends the directory entered last */
@@ -74,7 +75,7 @@ enum agent_tag {
 	AT_TEXT = 3,    /* str */
 	AT_ERRNO = 4,   /* u32, Linux x86-64 numbers */
 	AT_UPTIME_MS = 5,
-	AT_KERNEL = 6,  /* str: uname -r */
+	AT_KERNEL = 6, /* str: uname -r */
 	AT_TIMEOUT_MS = 7,
 	AT_REALTIME_NS = 8,
 	AT_EVENT = 9,
@@ -86,23 +87,23 @@ enum agent_tag {
 	AT_ROWS = 15, /* u32 */
 	AT_COLS = 16,
 	/* exec request */
-	AT_ARG = 32,   /* str, repeated: argv */
-	AT_ENV = 33,   /* str K=V, repeated: added to the sandbox's environment */
-	AT_CWD = 34,   /* str */
+	AT_ARG = 32, /* str, repeated: argv */
+	AT_ENV = 33, /* str K=V, repeated: added to the sandbox's environment */
+	AT_CWD = 34, /* str */
 	AT_USER = 35,  /* str: name, uid, or either with :group */
 	AT_FLAGS = 36, /* u32 EX_* */
 	/* config */
-	AT_NAME = 64,     /* str: sandbox name, also the host name */
-	AT_SANDBOX = 65,  /* str: UUID */
-	AT_ENTROPY = 66,  /* bytes: credited to the kernel's pool */
-	AT_MOUNT = 67,    /* nested, repeated: AM_* */
-	AT_PIDS_MAX = 68, /* u32 */
-	AT_WORKDIR = 69,  /* str: default cwd of exec */
-	AT_PATH = 70,     /* str */
-	AT_MODE = 71,     /* u32 st_mode with type bits */
-	AT_SIZE = 72,     /* u64 */
-	AT_MTIME_NS = 73, /* u64 since the epoch */
-	AT_TARGET = 74,   /* str: symlink target */
+	AT_NAME = 64,       /* str: sandbox name, also the host name */
+	AT_SANDBOX = 65,    /* str: UUID */
+	AT_ENTROPY = 66,    /* bytes: credited to the kernel's pool */
+	AT_MOUNT = 67,      /* nested, repeated: AM_* */
+	AT_PIDS_MAX = 68,   /* u32 */
+	AT_WORKDIR = 69,    /* str: default cwd of exec */
+	AT_PATH = 70,       /* str */
+	AT_MODE = 71,       /* u32 st_mode with type bits */
+	AT_SIZE = 72,       /* u64 */
+	AT_MTIME_NS = 73,   /* u64 since the epoch */
+	AT_TARGET = 74,     /* str: symlink target */
 	AT_AGENT_USER = 75, /* str: default user of exec ("agent") */
 };
 
@@ -120,9 +121,9 @@ enum agent_mount_tag {
 #define EX_DETACHED 4u /* survive the stream, keep output for ATTACH */
 
 #define AGENT_REPLAY (256u * 1024u)
-#define AGENT_ARGV_MAX 4096u     /* arguments, and environment entries */
+#define AGENT_ARGV_MAX 4096u /* arguments, and environment entries */
 #define AGENT_STR_MAX (32u * 1024u)
-#define AGENT_NAME_MAX 255u      /* one path component */
+#define AGENT_NAME_MAX 255u /* one path component */
 #define AGENT_PATH_MAX 4096u
 
 /* Tag of the one virtio-fs device, and where init mounts it in the guest. */

@@ -19,14 +19,14 @@ enum birth_tag {
 	BT_VERSION = 1, /* u32 */
 	BT_NAME = 2,    /* str: sandbox name, for log lines */
 	/* cove-devices */
-	BT_FS_SOCKET = 10,      /* u32 fd index: connected vhost-user stream */
-	BT_VSOCK_SOCKET = 11,   /* u32 fd index: connected vhost-user stream */
-	BT_VSOCK_LISTEN = 12,   /* u32 fd index: listening vsock.sock */
-	BT_RUN_DIR = 13,        /* u32 fd index: O_PATH dir holding vsock.sock_P */
-	BT_CONSOLE = 14,        /* u32 fd index: the guest's serial output */
-	BT_CONSOLE_LOG = 15,    /* u32 fd index: capped log, opened O_RDWR */
-	BT_EXPORT = 16,         /* nested, repeated, at most BIRTH_EXPORTS */
-	BT_GUEST_UID = 17,      /* u32: how the caller's uid looks in the guest */
+	BT_FS_SOCKET = 10,    /* u32 fd index: connected vhost-user stream */
+	BT_VSOCK_SOCKET = 11, /* u32 fd index: connected vhost-user stream */
+	BT_VSOCK_LISTEN = 12, /* u32 fd index: listening vsock.sock */
+	BT_RUN_DIR = 13,     /* u32 fd index: O_PATH dir holding vsock.sock_P */
+	BT_CONSOLE = 14,     /* u32 fd index: the guest's serial output */
+	BT_CONSOLE_LOG = 15, /* u32 fd index: capped log, opened O_RDWR */
+	BT_EXPORT = 16,      /* nested, repeated, at most BIRTH_EXPORTS */
+	BT_GUEST_UID = 17,   /* u32: how the caller's uid looks in the guest */
 	BT_GUEST_GID = 18,
 };
 
