@@ -28,6 +28,21 @@ enum birth_tag {
 	BT_EXPORT = 16,      /* nested, repeated, at most BIRTH_EXPORTS */
 	BT_GUEST_UID = 17,   /* u32: how the caller's uid looks in the guest */
 	BT_GUEST_GID = 18,
+	/*
+	 * cove-vmm; it also takes BT_VSOCK_LISTEN, BT_RUN_DIR, BT_CONSOLE_LOG,
+	 * BT_EXPORT, BT_GUEST_UID and BT_GUEST_GID.
+	 */
+	BT_VMM_KVM = 40,     /* u32 fd index: /dev/kvm, O_RDWR */
+	BT_VMM_KERNEL = 41,  /* u32 fd index: uncompressed vmlinux */
+	BT_VMM_INITRD = 42,  /* u32 fd index, optional */
+	BT_VMM_CMDLINE = 43, /* str */
+	BT_VMM_MEMORY = 44,  /* u64 bytes, a multiple of 1 MiB */
+	BT_VMM_CPUS = 45,    /* u32 */
+	BT_VMM_DISK = 46,    /* nested, repeated, at most BIRTH_DISKS */
+	BT_VMM_BOOT = 47,    /* u32: 0 64-bit Linux entry (default), 1 PVH */
+	BT_VMM_CONTROL = 48, /* u32 fd index: listening SEQPACKET, wire/vmm.h */
+	BT_VMM_STATUS = 49,  /* u32 fd index: gets one line, how it ended */
+	BT_VMM_RESTORE = 50, /* u32 fd index: O_PATH dir of a snapshot */
 };
 
 /* Inside BT_EXPORT. */
@@ -37,6 +52,15 @@ enum birth_export_tag {
 	BE_FLAGS = 3, /* u32 AMF_RO, AMF_FILE */
 };
 
+/* Inside BT_VMM_DISK, in the guest's order: /dev/vda, /dev/vdb, ... */
+enum birth_disk_tag {
+	BD_FD = 1,     /* u32 fd index: a regular file, O_RDONLY or O_RDWR */
+	BD_SERIAL = 2, /* str, at most 20 bytes: DISK_* in wire/agent.h */
+	BD_FLAGS = 3,  /* u32 BDF_* */
+};
+#define BDF_RO 1u /* the device refuses writes */
+
+#define BIRTH_DISKS 8u
 #define BIRTH_EXPORTS 32u
 #define CONSOLE_LOG_MAX (1024u * 1024u) /* bytes; the oldest half is dropped */
 
