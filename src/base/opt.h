@@ -34,8 +34,8 @@ struct opt {
 	const char *arg;   /* "SIZE"; NULL for flags */
 	const char *help;  /* one line */
 	uint64_t min, max; /* bounds for U32, SIZE, DURATION; max 0 = none */
-	const char *
-		complete; /* "dir", "file", "sandbox", or space-separated words */
+	/* "dir", "file", "sandbox", or space-separated words */
+	const char *complete;
 };
 
 /*

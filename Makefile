@@ -1,0 +1,98 @@
+# The front door; meson and scripts/ do the work. `make help` lists the rooms.
+#
+#   BUILD=dir     the build directory (build)
+#   T="a b"       make test, test-asan: only tests whose name contains a or b
+#   ARGS="..."    make run: the arguments of cove
+#   TIME=60       make fuzz: seconds for each harness; FUZZ=name for one only
+#   DESTDIR=dir   make install: where the tree for a package goes
+
+BUILD ?= build
+PREFIX ?= /usr/local
+T ?=
+ARGS ?= help
+TIME ?= 60
+FUZZ ?=
+
+# Tests make kernel and template once, below the tree, and never touch the
+# user's own sandboxes.
+TEST_HOME = $(CURDIR)/.cache/dev
+export COVE_TEST_CACHE ?= $(TEST_HOME)/cache
+
+.DEFAULT_GOAL := build
+.PHONY: help build test test-unit test-cache test-asan check lint fmt bench \
+	fuzz coverage run quickstart install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+
+$(BUILD)/build.ninja:
+	@scripts/bootstrap build run
+	meson setup $(BUILD) --prefix=$(PREFIX)
+
+build: $(BUILD)/build.ninja ## build all programs into build/bin
+	@ninja -C $(BUILD)
+	@scripts/link-programs $(BUILD)
+
+test: ## install what is needed, build, pass all tests
+	@scripts/bootstrap build run test
+	@$(MAKE) --no-print-directory build test-cache
+	@scripts/run-tests -b $(BUILD) $(T)
+
+test-unit: build ## only the unit tests and corpora: seconds
+	@scripts/run-tests -b $(BUILD) -s unit -s corpus $(T)
+
+test-cache: build ## kernel and template for the tests, made once in .cache
+	@COVE_HOME=$(TEST_HOME) $(BUILD)/bin/cove-image kernel
+	@COVE_HOME=$(TEST_HOME) $(BUILD)/bin/cove-image shell
+
+test-asan: ## all tests on programs built with ASan and UBSan
+	@scripts/bootstrap build run test
+	@scripts/setup build-asan
+	@ninja -C build-asan
+	@scripts/link-programs build-asan
+	@$(MAKE) --no-print-directory test-cache
+	@scripts/run-tests -b build-asan $(T)
+
+check: ## every check that needs no sandbox: lint, warnings, sanitizers
+	@scripts/bootstrap build test check
+	@scripts/check
+
+lint: ## the checks that need no build: layers, size, words, format, shell
+	@scripts/bootstrap check
+	@scripts/check layers size words format shell
+
+fmt: ## format the C sources
+	@scripts/bootstrap check
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+bench: ## measure start, exec, files and memory against their yardsticks
+	@scripts/bootstrap build run test
+	@$(MAKE) --no-print-directory build test-cache
+	@COVE_BUILD=$(BUILD) bench/bench.py
+
+fuzz: ## run the fuzz harnesses, TIME seconds each
+	@scripts/bootstrap build check
+	@scripts/fuzz $(TIME) $(FUZZ)
+
+coverage: ## line coverage of the unit tests in build-coverage/index.html
+	@scripts/bootstrap build test coverage
+	@scripts/setup build-coverage
+	@ninja -C build-coverage
+	@scripts/run-tests -b build-coverage -s unit -s corpus
+	@gcovr -r . --object-directory build-coverage -f src/ \
+		--html-details build-coverage/index.html --print-summary
+
+run: build ## run cove from the build tree with ARGS
+	@$(BUILD)/bin/cove $(ARGS)
+
+quickstart: ## install, build, prepare, and run a command in a sandbox
+	@scripts/bootstrap build run
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) scripts/quickstart
+
+install: build ## install programs, manual pages and completions
+	meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove what was built; the cached kernel and template stay
+	rm -rf $(BUILD) build-asan build-clang build-coverage build-fuzz build-gcc
