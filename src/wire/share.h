@@ -21,6 +21,7 @@ enum share_frame {
 enum share_tag {
 	ST_SEQ = 1,  /* u64 */
 	ST_PATH = 2, /* str "EXPORT/dir/file" */
+	ST_PID = 3,  /* u32, in REVOKED: thread that looked up; absent: 1 */
 };
 
 #endif
