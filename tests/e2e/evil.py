@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""See evil.sh."""
+import os, sys, tempfile
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bare
+
+SECONDS = int(os.environ.get("COVE_EVIL_SECONDS", "60")) // 3
+n = fails = 0
+
+
+def result(good, name, detail=""):
+    global n, fails
+    n += 1
+    print(f"{'ok' if good else 'not ok'} {n} - {name}", flush=True)
+    if not good:
+        fails += 1
+        for line in detail.splitlines()[-30:]:
+            print("#", line)
+
+
+def main():
+    d = tempfile.mkdtemp(prefix="cove-evil.")
+    initrd = d + "/initrd"
+    evil = open(bare.BUILD + "/tests/guest/evil", "rb").read()
+    bare.cpio(initrd, {"init": (0o100755, evil)})
+    share, outside = d + "/share", d + "/outside"
+    os.mkdir(share)
+    os.mkdir(outside)
+    open(share + "/file", "w").write("inside")
+    open(outside + "/file", "w").write("outside")
+    for name, ids in (("the file server", "26"), ("vsock", "19"), ("both", "26,19")):
+        seed = int.from_bytes(os.urandom(4), "little")
+        g = bare.Bare(initrd, [(share, 0), (outside, 1)],
+                      append=f"evil.seconds={SECONDS} evil.seed={seed} evil.ids={ids}")
+        try:
+            while g.qemu.poll() is None:
+                try:
+                    g.qemu.wait(1)
+                except Exception:
+                    pass
+                if g.devices.poll() is not None:
+                    break
+            alive = g.qemu.poll() is not None
+            try:
+                status = g.devices.wait(30)
+            except Exception:
+                status = "did not end with its guest"
+            console = g.console()
+            detail = (f"seed {seed} devices {status} qemu {g.qemu.poll()}\n"
+                      + console[-2000:] + open(g.dir + "/devices.log").read()[-2000:]
+                      + open(g.dir + "/qemu.log").read()[-500:])
+            result(alive and status == 0, f"{name}: the device server lives to the end", detail)
+            result("evil: done" in console, f"{name}: the guest got to its end", detail)
+        finally:
+            g.close()
+    result(open(outside + "/file").read() == "outside" and os.listdir(outside) == ["file"],
+           "the read-only export is untouched")
+    print(f"1..{n}")
+    return fails > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
