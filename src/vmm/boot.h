@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot - puts an uncompressed ELF kernel, its initrd and command line into
+ * guest memory and says in which state the first vCPU starts. Two protocols:
+ * the 64-bit Linux one (Documentation/x86/boot.rst) and PVH
+ * (xen/include/public/arch-x86/hvm/start_info.h), which also starts kernels
+ * other than Linux.
+ *
+ * The files are the user's own but not trusted: every offset is checked. Runs
+ * once, on the main thread, before any vCPU.
+ */
+#ifndef VMM_BOOT_H
+#define VMM_BOOT_H
+
+#include "vmm/acpi.h"
+#include "vmm/ram.h"
+
+enum boot_protocol {
+	BOOT_LINUX, /* 64-bit entry; also carries a seed for the random pool */
+	BOOT_PVH,   /* 32-bit entry named by an ELF note */
+};
+
+struct boot_config {
+	int kernel;
+	int initrd; /* -1: none */
+	const char *cmdline;
+	enum boot_protocol protocol;
+	struct acpi_machine machine;
+};
+
+/* How the first vCPU starts; the others wait to be woken. */
+struct boot_entry {
+	enum boot_protocol protocol;
+	uint64_t rip;
+};
+
+int boot_load(const struct boot_config *cfg, const struct ram *ram,
+	struct boot_entry *ret, struct err *err);
+
+#endif

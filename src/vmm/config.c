@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/config.h"
+
+#include "base/fd.h"
+#include "vmm/layout.h"
+#include "wire/agent.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct birth {
+	int fds[FD_PASS_MAX];
+	size_t n_fds;
+};
+
+static int bad(struct err *err, const char *what)
+{
+	return err_set(err, EBADMSG, "birth message: bad %s", what);
+}
+
+static int take_fd(struct birth *b, const struct tlv *t, int *ret)
+{
+	uint32_t i;
+
+	if (tlv_u32(t, &i) < 0 || i >= b->n_fds || b->fds[i] < 0 || *ret >= 0)
+		return -EBADMSG;
+	*ret = TAKE_FD(b->fds[i]);
+	return 0;
+}
+
+static int take_str(const struct tlv *t, size_t max, char **ret)
+{
+	return *ret ? -EBADMSG : tlv_str(t, max, ret);
+}
+
+static int parse_disk_field(struct birth *b, const struct tlv *t,
+	struct config_disk *d)
+{
+	uint32_t flags;
+
+	switch (t->tag) {
+	case BD_FD:
+		return take_fd(b, t, &d->fd);
+	case BD_SERIAL:
+		if (t->len >= sizeof(d->serial))
+			return -EBADMSG;
+		memcpy(d->serial, t->p, t->len);
+		return 0;
+	case BD_FLAGS:
+		if (tlv_u32(t, &flags) < 0)
+			return -EBADMSG;
+		d->read_only = flags & BDF_RO;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int parse_disk(struct birth *b, const struct tlv *t,
+	struct vmm_config *c)
+{
+	struct tlv_iter it = tlv_iter(t->p, t->len);
+	struct config_disk *d = &c->disk[c->n_disks];
+	struct tlv f;
+	int r;
+
+	if (c->n_disks == BIRTH_DISKS)
+		return -EBADMSG;
+	*d = (struct config_disk){.fd = -1};
+	c->n_disks++; /* so that config_done() closes it */
+	while ((r = tlv_next(&it, &f)) > 0) {
+		r = parse_disk_field(b, &f, d);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 || d->fd < 0 ? -EBADMSG : 0;
+}
+
+static int parse_export(struct birth *b, const struct tlv *t,
+	struct vmm_config *c)
+{
+	struct tlv_iter it = tlv_iter(t->p, t->len);
+	struct config_export *e = &c->export[c->n_exports];
+	struct tlv f;
+	int r;
+
+	if (c->n_exports == BIRTH_EXPORTS)
+		return -EBADMSG;
+	*e = (struct config_export){.fd = -1};
+	c->n_exports++;
+	while ((r = tlv_next(&it, &f)) > 0) {
+		if (f.tag == BE_FD)
+			r = take_fd(b, &f, &e->fd);
+		else if (f.tag == BE_NAME)
+			r = take_str(&f, AGENT_NAME_MAX, &e->name);
+		else if (f.tag == BE_FLAGS)
+			r = tlv_u32(&f, &e->flags);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 || e->fd < 0 || !e->name ? -EBADMSG : 0;
+}
+
+static int parse_field(struct birth *b, const struct tlv *t,
+	struct vmm_config *c)
+{
+	switch (t->tag) {
+	case BT_NAME:
+		return take_str(t, 255, &c->name);
+	case BT_VMM_KVM:
+		return take_fd(b, t, &c->kvm);
+	case BT_VMM_KERNEL:
+		return take_fd(b, t, &c->kernel);
+	case BT_VMM_INITRD:
+		return take_fd(b, t, &c->initrd);
+	case BT_VMM_CMDLINE:
+		return take_str(t, CMDLINE_MAX - 1, &c->cmdline);
+	case BT_VMM_MEMORY:
+		return tlv_u64(t, &c->memory);
+	case BT_VMM_CPUS:
+		return tlv_u32(t, &c->cpus);
+	case BT_VMM_DISK:
+		return parse_disk(b, t, c);
+	case BT_VMM_BOOT:
+		return tlv_u32(t, &c->boot);
+	case BT_VMM_CONTROL:
+		return take_fd(b, t, &c->control);
+	case BT_VMM_STATUS:
+		return take_fd(b, t, &c->status);
+	case BT_VMM_RESTORE:
+		return take_fd(b, t, &c->restore);
+	case BT_VSOCK_LISTEN:
+		return take_fd(b, t, &c->vsock_listen);
+	case BT_RUN_DIR:
+		return take_fd(b, t, &c->run_dir);
+	case BT_CONSOLE_LOG:
+		return take_fd(b, t, &c->console_log);
+	case BT_EXPORT:
+		return parse_export(b, t, c);
+	case BT_GUEST_UID:
+		return tlv_u32(t, &c->guest_uid);
+	case BT_GUEST_GID:
+		return tlv_u32(t, &c->guest_gid);
+	default:
+		return 0;
+	}
+}
+
+static int check(const struct vmm_config *c, struct err *err)
+{
+	if (c->kvm < 0)
+		return bad(err, "message: no /dev/kvm");
+	if (c->restore < 0 && (c->kernel < 0 || !c->cmdline))
+		return bad(err, "message: no kernel or no command line");
+	if (c->cpus < 1 || c->cpus > VCPU_MAX)
+		return err_set(err, EINVAL, "%u vCPUs are not possible (1-%u)",
+			c->cpus, VCPU_MAX);
+	if (c->boot > 1)
+		return bad(err, "boot protocol");
+	return 0;
+}
+
+static int parse(struct birth *b, const uint8_t *msg, size_t len,
+	struct vmm_config *c, struct err *err)
+{
+	struct tlv_iter it = tlv_iter(msg, len);
+	struct tlv t;
+	int r;
+
+	while ((r = tlv_next(&it, &t)) > 0) {
+		if (parse_field(b, &t, c) < 0)
+			return err_set(err, EBADMSG,
+				"birth message: bad field %u", t.tag);
+	}
+	return r < 0 ? bad(err, "encoding") : check(c, err);
+}
+
+static struct vmm_config empty(void)
+{
+	return (struct vmm_config){.kvm = -1, .kernel = -1, .initrd = -1,
+		.cpus = 1, .vsock_listen = -1, .run_dir = -1,
+		.console_log = -1, .control = -1, .status = -1, .restore = -1,
+		.guest_uid = 1000, .guest_gid = 1000};
+}
+
+int config_receive(int sock, struct vmm_config *ret, struct err *err)
+{
+	_cleanup_free_ uint8_t *msg = xcalloc(1, BIRTH_MAX);
+	struct birth b = {.n_fds = 0};
+	struct vmm_config c = empty();
+	ssize_t n = sock_recv_fds(sock, msg, BIRTH_MAX, b.fds, FD_PASS_MAX,
+		&b.n_fds);
+	int r;
+
+	if (n < 0)
+		return err_sys(err, (int)-n,
+			"cannot read the birth message on descriptor %d",
+			sock);
+	r = parse(&b, msg, (size_t)n, &c, err);
+	for (size_t i = 0; i < b.n_fds; i++)
+		closep(&b.fds[i]);
+	if (r < 0)
+		config_done(&c);
+	else
+		*ret = c;
+	return r;
+}
+
+void config_done(struct vmm_config *c)
+{
+	int *const fds[] = {&c->kvm, &c->kernel, &c->initrd, &c->vsock_listen,
+		&c->run_dir, &c->console_log, &c->control, &c->status,
+		&c->restore};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		closep(fds[i]);
+	for (size_t i = 0; i < c->n_disks; i++)
+		closep(&c->disk[i].fd);
+	for (size_t i = 0; i < c->n_exports; i++) {
+		closep(&c->export[i].fd);
+		free(TAKE_PTR(c->export[i].name));
+	}
+	free(TAKE_PTR(c->name));
+	free(TAKE_PTR(c->cmdline));
+}

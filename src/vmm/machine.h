@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine - one sandbox's virtual machine: its memory, processors, buses and
+ * devices, from the birth message to the end. Owns everything it makes; the
+ * descriptors stay the configuration's. Main thread.
+ *
+ *   machine_open   opens and connects everything; needs privileges
+ *   machine_load   parses the kernel or a snapshot; needs none
+ *   machine_start  the processors' threads; then the guest runs
+ *   machine_done   from any state
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "base/loop.h"
+#include "vmm/config.h"
+#include "vmm/conlog.h"
+#include "vmm/mmio.h"
+#include "vmm/power.h"
+#include "vmm/uart.h"
+#include "vmm/vcpu.h"
+
+struct machine {
+	const struct vmm_config *cfg;
+	struct loop *loop;
+	struct kvm kvm;
+	struct ram ram;
+	struct bus pio;
+	struct bus mmio;
+	struct kvm_cpuid2 *cpuid; /* until the processors take it */
+	struct vcpus cpus;
+	struct watch cpus_watch;
+	struct conlog console;
+	struct uart uart;
+	int uart_irq;
+	struct power power;
+	struct calls calls;
+	struct mmio_bank bank;
+	struct boot_entry entry;
+	bool paused; /* somebody asked for it and it has happened */
+};
+
+int machine_open(struct machine *m, struct loop *l,
+	const struct vmm_config *cfg, struct err *err);
+int machine_load(struct machine *m, struct err *err);
+int machine_start(struct machine *m, int (*confine)(void *arg),
+	void *confine_arg, struct err *err);
+void machine_done(struct machine *m);
+
+/* One line for the log and the user: how the guest ended. */
+enum vm_end machine_reason(struct machine *m, char *buf, size_t len);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cove-vmm - runs one sandbox's virtual machine on /dev/kvm. It is started by
+ * coved with a socket at descriptor 3, over which it is handed everything it
+ * will ever hold; then it goes to jail and runs the guest.
+ */
+#include "base/fd.h"
+#include "base/log.h"
+#include "vmm/machine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Exit codes: coved tells them apart where it has nothing else. */
+enum { EXIT_OFF = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_RESET = 10,
+	EXIT_CRASH = 11, EXIT_INTERNAL = 12, EXIT_STOPPED = 13 };
+
+static int exit_code(enum vm_end end)
+{
+	switch (end) {
+	case VM_END_OFF:
+		return EXIT_OFF;
+	case VM_END_RESET:
+		return EXIT_RESET;
+	case VM_END_CRASH:
+		return EXIT_CRASH;
+	case VM_END_STOPPED:
+		return EXIT_STOPPED;
+	case VM_END_NONE:
+	case VM_END_INTERNAL:
+	default:
+		return EXIT_INTERNAL;
+	}
+}
+
+static void on_signal(struct loop *l, void *arg, int signo)
+{
+	struct machine *m = arg;
+
+	vcpus_end(&m->cpus, VM_END_STOPPED, "stopped by signal %d", signo);
+}
+
+/* BIRTH_OK when the guest is about to run, else why not. */
+static void answer(const struct err *err)
+{
+	uint8_t ok = BIRTH_OK;
+
+	if (err->code)
+		(void)!write(BIRTH_FD, err->text, strlen(err->text));
+	else
+		(void)!write(BIRTH_FD, &ok, 1);
+	(void)close(BIRTH_FD);
+}
+
+static int build(struct machine *m, struct loop *l,
+	const struct vmm_config *cfg, struct err *err)
+{
+	sigset_t set;
+	int r = machine_open(m, l, cfg, err);
+
+	if (r < 0)
+		return r;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	r = loop_signals(l, &set, on_signal, m);
+	if (r < 0)
+		return err_sys(err, -r, "cannot receive signals");
+	r = machine_load(m, err);
+	return r < 0 ? r : machine_start(m, NULL, NULL, err);
+}
+
+static int finish(struct machine *m, const struct vmm_config *cfg)
+{
+	char reason[600];
+	enum vm_end end;
+
+	end = machine_reason(m, reason, sizeof(reason));
+	log_info("%s: %s", cfg->name ? cfg->name : "guest", reason);
+	if (cfg->status >= 0)
+		(void)dprintf(cfg->status, "%s\n", reason);
+	machine_done(m);
+	return exit_code(end);
+}
+
+static int run(void)
+{
+	struct err err = {0};
+	struct machine *m = xnew(struct machine);
+	struct vmm_config cfg;
+	struct loop loop;
+	int code = EXIT_REFUSED;
+
+	if (config_receive(BIRTH_FD, &cfg, &err) < 0) {
+		log_error("%s", err.text);
+		answer(&err);
+		return EXIT_REFUSED;
+	}
+	if (loop_init(&loop) < 0)
+		return EXIT_REFUSED;
+	if (build(m, &loop, &cfg, &err) < 0)
+		log_error("%s", err.text);
+	answer(&err);
+	if (err.code == 0) {
+		(void)loop_run(&loop);
+		code = finish(m, &cfg);
+	}
+	loop_done(&loop);
+	config_done(&cfg);
+	free(m);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	log_init("cove-vmm", LOG_L_INFO);
+	if (argc > 1) {
+		(void)fprintf(stderr, "usage: cove-vmm (started by coved; see "
+			"docs/vmm.md)\n");
+		return EXIT_USAGE;
+	}
+	return run();
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/vmlinux.h"
+
+#include "vmm/layout.h"
+#include "wire/wire.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PHDRS_MAX 32u
+#define NOTES_MAX (64u * 1024u)
+#define NOTE_PVH 18u /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define CHUNK (256u * 1024u)
+
+struct elf_file {
+	int fd;
+	uint64_t size;
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph[PHDRS_MAX];
+};
+
+static int read_at(int fd, void *p, size_t len, uint64_t off)
+{
+	uint8_t *to = p;
+
+	while (len > 0) {
+		ssize_t n = pread(fd, to, len, (off_t)off);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPIPE;
+		to += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int check_header(const Elf64_Ehdr *eh, struct err *err)
+{
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0)
+		return err_set(err, ENOEXEC, "the kernel is no ELF file; give "
+			"an uncompressed vmlinux (see cove-image kernel)");
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 ||
+		eh->e_ident[EI_DATA] != ELFDATA2LSB ||
+		eh->e_machine != EM_X86_64 || eh->e_type == ET_REL)
+		return err_set(err, ENOEXEC,
+			"the kernel is not built for this kind of processor");
+	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum == 0 ||
+		eh->e_phnum > PHDRS_MAX)
+		return err_set(err, ENOEXEC,
+			"the kernel has no usable program headers");
+	return 0;
+}
+
+static int open_elf(struct elf_file *f, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(f->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(err, EINVAL, "the kernel is not a regular file");
+	f->size = (uint64_t)st.st_size;
+	r = read_at(f->fd, &f->eh, sizeof(f->eh), 0);
+	if (r < 0)
+		return err_sys(err, -r, "cannot read the kernel");
+	r = check_header(&f->eh, err);
+	if (r < 0)
+		return r;
+	r = read_at(f->fd, f->ph, f->eh.e_phnum * sizeof(f->ph[0]),
+		f->eh.e_phoff);
+	return r < 0 ? err_sys(err, -r, "cannot read the kernel's headers") : 0;
+}
+
+/*
+ * Copies what is not zero, page by page: vmlinux carries its whole .bss in
+ * the file. The caller checked that dst has len bytes.
+ */
+static void copy_pages(uint8_t *dst, const uint8_t *src, size_t len)
+{
+	for (size_t at = 0; at < len; at += PAGE) {
+		size_t n = MIN(PAGE, len - at);
+		if (src[at] == 0 && memcmp(src + at, src + at + 1, n - 1) == 0)
+			continue;
+		memcpy(dst + at, src + at, n);
+	}
+}
+
+/* Where the file has holes there is nothing to read at all. */
+static int load_range(int fd, uint8_t *dst, uint64_t off, uint64_t len,
+	uint8_t *chunk)
+{
+	uint64_t at = 0;
+
+	while (at < len) {
+		off_t data = lseek(fd, (off_t)(off + at), SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno;
+		/* Stay in step with the destination's pages. */
+		at = MAX(at, ((uint64_t)data - off) & ~(PAGE - 1));
+		if (at >= len)
+			break;
+		size_t n = MIN(CHUNK, len - at);
+		int r = read_at(fd, chunk, n, off + at);
+		if (r < 0)
+			return r;
+		copy_pages(dst + at, chunk, n);
+		at += n;
+	}
+	return 0;
+}
+
+static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
+	const struct ram *ram, uint64_t *end, struct err *err)
+{
+	_cleanup_free_ uint8_t *chunk = xcalloc(1, CHUNK);
+	uint64_t file_end;
+	uint8_t *dst;
+	int r;
+
+	if (ph->p_memsz == 0)
+		return 0;
+	dst = gmem_ptr(ram->gm, ph->p_paddr, ph->p_memsz);
+	if (!dst || ph->p_paddr < GPA_MIB || ph->p_filesz > ph->p_memsz)
+		return err_set(err, ENOEXEC, "the kernel does not fit into "
+			"%llu MiB of guest memory",
+			(unsigned long long)(ram->size / MIB));
+	if (!add_ok(ph->p_offset, ph->p_filesz, &file_end) ||
+		file_end > f->size)
+		return err_set(err, ENOEXEC, "the kernel is cut short");
+	r = load_range(f->fd, dst, ph->p_offset, ph->p_filesz, chunk);
+	if (r < 0)
+		return err_sys(err, -r, "cannot read the kernel");
+	*end = MAX(*end, ph->p_paddr + ph->p_memsz);
+	return 0;
+}
+
+static uint64_t align4(uint64_t v)
+{
+	return (v + 3) & ~3ull;
+}
+
+/* Looks through one note segment: name size, descriptor size, type, both. */
+static void find_pvh(const uint8_t *p, size_t len, uint64_t *ret)
+{
+	size_t at = 0;
+
+	while (len - at >= 12) {
+		uint64_t namesz = get_le32(p + at);
+		uint64_t descsz = get_le32(p + at + 4);
+		uint32_t type = get_le32(p + at + 8);
+		uint64_t desc = 12 + align4(namesz);
+		uint64_t next = desc + align4(descsz);
+		if (next > len - at)
+			return;
+		bool xen = namesz == 4 && memcmp(p + at + 12, "Xen", 4) == 0;
+		if (xen && type == NOTE_PVH && descsz >= 4)
+			*ret = get_le32(p + at + desc);
+		at += next;
+	}
+}
+
+static void read_notes(const struct elf_file *f, const Elf64_Phdr *ph,
+	uint64_t *ret_pvh)
+{
+	_cleanup_free_ uint8_t *p = NULL;
+
+	if (ph->p_filesz > NOTES_MAX)
+		return;
+	p = xcalloc(1, ph->p_filesz + 1);
+	if (read_at(f->fd, p, ph->p_filesz, ph->p_offset) == 0)
+		find_pvh(p, ph->p_filesz, ret_pvh);
+}
+
+/* The entry point may be a virtual address: the segment tells the other. */
+static uint64_t to_physical(const struct elf_file *f, uint64_t addr)
+{
+	for (unsigned i = 0; i < f->eh.e_phnum; i++) {
+		const Elf64_Phdr *ph = &f->ph[i];
+		if (ph->p_type == PT_LOAD && addr >= ph->p_vaddr &&
+			addr - ph->p_vaddr < ph->p_memsz)
+			return ph->p_paddr + (addr - ph->p_vaddr);
+	}
+	return addr;
+}
+
+int vmlinux_load(int fd, const struct ram *ram, struct vmlinux *ret,
+	struct err *err)
+{
+	struct elf_file f = {.fd = fd};
+	struct vmlinux k = {0};
+	int r = open_elf(&f, err);
+
+	for (unsigned i = 0; r == 0 && i < f.eh.e_phnum; i++) {
+		if (f.ph[i].p_type == PT_LOAD)
+			r = load_segment(&f, &f.ph[i], ram, &k.end, err);
+		else if (f.ph[i].p_type == PT_NOTE)
+			read_notes(&f, &f.ph[i], &k.pvh_entry);
+	}
+	if (r < 0)
+		return r;
+	if (k.end == 0)
+		return err_set(err, ENOEXEC, "the kernel has nothing to load");
+	k.entry = to_physical(&f, f.eh.e_entry);
+	*ret = k;
+	return 0;
+}

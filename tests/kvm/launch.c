@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kvm-launch - starts cove-vmm the way coved does, from a command line: for
+ * tests, benchmarks and looking closely. Prints how the guest ended on stderr
+ * and exits with the monitor's code.
+ */
+#include "base/fd.h"
+#include "base/opt.h"
+#include "wire/agent.h"
+#include "wire/birth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+struct options {
+	const char *vmm;
+	const char *kvm;
+	const char *kernel;
+	const char *initrd;
+	const char *cmdline;
+	const char *console;
+	const char *status;
+	const char *run_dir;
+	const char *restore;
+	struct opt_strs disks;
+	struct opt_strs shares;
+	uint64_t memory;
+	uint32_t cpus;
+	bool pvh;
+	bool time;
+};
+
+static const struct opt table[] = {
+	{"vmm", 0, OPT_STR, offsetof(struct options, vmm), "PROGRAM",
+		"the monitor", 0, 0, "file"},
+	{"kvm", 0, OPT_STR, offsetof(struct options, kvm), "DEVICE",
+		"instead of /dev/kvm", 0, 0, "file"},
+	{"kernel", 0, OPT_STR, offsetof(struct options, kernel), "FILE",
+		"uncompressed vmlinux", 0, 0, "file"},
+	{"initrd", 0, OPT_STR, offsetof(struct options, initrd), "FILE",
+		"initial file system", 0, 0, "file"},
+	{"cmdline", 0, OPT_STR, offsetof(struct options, cmdline), "TEXT",
+		"kernel command line", 0, 0, NULL},
+	{"console", 0, OPT_STR, offsetof(struct options, console), "FILE",
+		"where the serial port goes (default: stdout)", 0, 0, "file"},
+	{"status", 0, OPT_STR, offsetof(struct options, status), "FILE",
+		"gets the line that says how it ended", 0, 0, "file"},
+	{"run-dir", 0, OPT_STR, offsetof(struct options, run_dir), "DIR",
+		"vsock.sock and control.sock are made here", 0, 0, "dir"},
+	{"restore", 0, OPT_STR, offsetof(struct options, restore), "DIR",
+		"start from this snapshot", 0, 0, "dir"},
+	{"disk", 0, OPT_STRS, offsetof(struct options, disks),
+		"FILE[,SERIAL[,ro]]", "attach a disk", 0, 0, "file"},
+	{"share", 0, OPT_STRS, offsetof(struct options, shares), "PATH[,ro]",
+		"export a file or directory", 0, 0, "file"},
+	{"memory", 'm', OPT_SIZE, offsetof(struct options, memory), "SIZE",
+		"guest memory", 4 * MIB, 0, NULL},
+	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N",
+		"processors", 1, 64, NULL},
+	{"pvh", 0, OPT_FLAG, offsetof(struct options, pvh), NULL,
+		"start by the PVH protocol", 0, 0, NULL},
+	{"time", 0, OPT_FLAG, offsetof(struct options, time), NULL,
+		"print wall and CPU time", 0, 0, NULL},
+};
+
+struct message {
+	struct buf body;
+	int fds[FD_PASS_MAX];
+	uint32_t n_fds;
+};
+
+static void die(const char *what, const char *arg)
+{
+	(void)fprintf(stderr, "kvm-launch: %s%s%s: %s\n", what,
+		arg ? " " : "", arg ? arg : "", strerror(errno));
+	exit(99);
+}
+
+static uint32_t add_fd(struct message *m, int fd, const char *name)
+{
+	if (fd < 0)
+		die("cannot open", name);
+	m->fds[m->n_fds] = fd;
+	return m->n_fds++;
+}
+
+static void put_fd(struct message *m, uint16_t tag, int fd, const char *name)
+{
+	(void)tlv_put_u32(&m->body, tag, add_fd(m, fd, name));
+}
+
+static void put_file(struct message *m, uint16_t tag, const char *path,
+	int flags)
+{
+	if (path)
+		put_fd(m, tag, open(path, flags | O_CLOEXEC, 0600), path);
+}
+
+/* "FILE,SERIAL,ro" */
+static void put_disk(struct message *m, const char *spec)
+{
+	char *copy = xstrdup(spec), *save = NULL;
+	char *file = strtok_r(copy, ",", &save);
+	char *serial = strtok_r(NULL, ",", &save);
+	char *ro = strtok_r(NULL, ",", &save);
+	size_t mark = tlv_begin(&m->body, BT_VMM_DISK);
+	bool read_only = ro && streq(ro, "ro");
+
+	put_file(m, BD_FD, file, read_only ? O_RDONLY : O_RDWR);
+	if (serial)
+		(void)tlv_put_str(&m->body, BD_SERIAL, serial);
+	(void)tlv_put_u32(&m->body, BD_FLAGS, read_only ? BDF_RO : 0);
+	tlv_end(&m->body, mark);
+	free(copy);
+}
+
+/* "PATH,ro" */
+static void put_share(struct message *m, const char *spec, size_t n)
+{
+	char *copy = xstrdup(spec), *save = NULL;
+	char *path = strtok_r(copy, ",", &save);
+	char *ro = strtok_r(NULL, ",", &save);
+	size_t mark = tlv_begin(&m->body, BT_EXPORT);
+	char name[24];
+
+	(void)snprintf(name, sizeof(name), "%zu", n);
+	put_file(m, BE_FD, path, O_PATH);
+	(void)tlv_put_str(&m->body, BE_NAME, name);
+	(void)tlv_put_u32(&m->body, BE_FLAGS,
+		ro && streq(ro, "ro") ? AMF_RO : 0);
+	tlv_end(&m->body, mark);
+	free(copy);
+}
+
+static int listen_seqpacket(const char *dir, const char *name)
+{
+	struct sockaddr_un {
+		sa_family_t family;
+		char path[108];
+	} sa = {.family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(sa.path, sizeof(sa.path), "%s/%s", dir, name);
+	(void)unlink(sa.path);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)(void *)&sa,
+			      sizeof(sa)) < 0 || listen(fd, 8) < 0)
+		die("cannot listen on", sa.path);
+	return fd;
+}
+
+static void put_run_dir(struct message *m, const char *dir)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int sock;
+
+	if (fd < 0)
+		die("cannot open", dir);
+	(void)unlinkat(fd, "vsock.sock", 0);
+	sock = sock_listen_at(fd, "vsock.sock", 0600);
+	if (sock < 0) {
+		errno = -sock;
+		die("cannot listen in", dir);
+	}
+	put_fd(m, BT_VSOCK_LISTEN, sock, dir);
+	put_fd(m, BT_RUN_DIR, fd, dir);
+	put_fd(m, BT_VMM_CONTROL, listen_seqpacket(dir, "control.sock"), dir);
+}
+
+static void compose(struct message *m, const struct options *o)
+{
+	int log = o->console ? open(o->console,
+				       O_RDWR | O_CREAT | O_CLOEXEC, 0600) :
+			       dup(1);
+
+	buf_init(&m->body, BIRTH_MAX);
+	(void)tlv_put_str(&m->body, BT_NAME, "launch");
+	put_file(m, BT_VMM_KVM, o->kvm, O_RDWR);
+	put_file(m, BT_VMM_KERNEL, o->kernel, O_RDONLY);
+	put_file(m, BT_VMM_INITRD, o->initrd, O_RDONLY);
+	put_file(m, BT_VMM_STATUS, o->status, O_RDWR | O_CREAT | O_TRUNC);
+	put_file(m, BT_VMM_RESTORE, o->restore, O_PATH | O_DIRECTORY);
+	put_fd(m, BT_CONSOLE_LOG, log, o->console);
+	(void)tlv_put_str(&m->body, BT_VMM_CMDLINE, o->cmdline);
+	(void)tlv_put_u64(&m->body, BT_VMM_MEMORY, o->memory);
+	(void)tlv_put_u32(&m->body, BT_VMM_CPUS, o->cpus);
+	(void)tlv_put_u32(&m->body, BT_VMM_BOOT, o->pvh);
+	for (size_t i = 0; i < o->disks.n; i++)
+		put_disk(m, o->disks.v[i]);
+	for (size_t i = 0; i < o->shares.n; i++)
+		put_share(m, o->shares.v[i], i);
+	if (o->run_dir)
+		put_run_dir(m, o->run_dir);
+}
+
+static pid_t start(const char *vmm, int sock)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("cannot fork", NULL);
+	if (pid > 0)
+		return pid;
+	if (sock != BIRTH_FD)
+		(void)dup2(sock, BIRTH_FD);
+	else
+		(void)fcntl(sock, F_SETFD, 0);
+	(void)execl(vmm, "cove-vmm", (char *)NULL);
+	die("cannot execute", vmm);
+	return -1;
+}
+
+/* The monitor's answer: one byte, or a text that says why not. */
+static void await_birth(int sock)
+{
+	char text[1024];
+	ssize_t n = recv(sock, text, sizeof(text) - 1, 0);
+
+	if (n == 1 && text[0] == BIRTH_OK)
+		return;
+	text[MAX(n, 0)] = '\0';
+	(void)fprintf(stderr, "kvm-launch: refused: %s\n", text);
+}
+
+static double seconds(struct timeval tv)
+{
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
+static int wait_for(pid_t pid, bool print_time, uint64_t start_ms)
+{
+	struct rusage ru;
+	int status;
+
+	if (wait4(pid, &status, 0, &ru) < 0)
+		die("cannot wait", NULL);
+	if (print_time)
+		(void)fprintf(stderr, "wall %.3f user %.3f system %.3f "
+			"maxrss %ld KiB\n",
+			(double)(now_ms() - start_ms) / 1e3,
+			seconds(ru.ru_utime), seconds(ru.ru_stime),
+			ru.ru_maxrss);
+	if (WIFSIGNALED(status)) {
+		(void)fprintf(stderr, "kvm-launch: killed by signal %d\n",
+			WTERMSIG(status));
+		return 128 + WTERMSIG(status);
+	}
+	return WEXITSTATUS(status);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.vmm = "cove-vmm", .kvm = "/dev/kvm",
+		.cmdline = "", .memory = 256 * MIB, .cpus = 1};
+	struct message m = {.n_fds = 0};
+	struct err err = {0};
+	int n, dashdash, pair[2];
+	uint64_t start_ms = now_ms();
+	pid_t pid;
+
+	if (opt_parse(table, ARRAY_SIZE(table), &o, argc - 1, argv + 1, false,
+		    &n, &dashdash, &err) < 0 || n > 0) {
+		(void)fprintf(stderr, "kvm-launch: %s\n", err.text);
+		return 2;
+	}
+	compose(&m, &o);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		die("cannot make sockets", NULL);
+	if (sock_send_fds(pair[0], buf_head(&m.body), buf_len(&m.body), m.fds,
+		    m.n_fds) < 0)
+		die("cannot send the birth message", NULL);
+	for (uint32_t i = 0; i < m.n_fds; i++)
+		(void)close(m.fds[i]);
+	pid = start(o.vmm, pair[1]);
+	(void)close(pair[1]);
+	await_birth(pair[0]);
+	return wait_for(pid, o.time, start_ms);
+}
