@@ -357,6 +357,7 @@ int proc_id_of(pid_t pid, struct proc_id *ret)
 		return -ESRCH;
 	if (n < 0)
 		return (int)n;
+	assert(stat); /* clang cannot know that errno is positive */
 	r = parse_stat(stat, &start);
 	if (r < 0)
 		return r;

@@ -75,7 +75,7 @@ void loop_unwatch(struct loop *l, struct watch *w)
 void loop_timer(
 	struct loop *l, struct timer *t, uint64_t delay_ms, timer_fn *fn)
 {
-	struct list *after = l->timers.prev;
+	struct list *after;
 
 	loop_untimer(l, t);
 	if (!add_ok(now_ms(), delay_ms, &t->due_ms))

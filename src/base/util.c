@@ -17,7 +17,7 @@ void closep(int *fd)
 	errno = saved;
 }
 
-static void out_of_memory(void)
+static _Noreturn void out_of_memory(void)
 {
 	static const char text[] = "<2>out of memory\n";
 	ssize_t r = write(STDERR_FILENO, text, sizeof(text) - 1);

@@ -31,6 +31,7 @@
 #define _cleanup_close_ _cleanup_(closep)
 
 #define _printf_(fmt, first) __attribute__((format(printf, fmt, first)))
+#define _never_null_ __attribute__((returns_nonnull))
 #define _nodiscard_ __attribute__((warn_unused_result))
 
 /* Moves ownership out of a cleanup variable. */
@@ -59,11 +60,11 @@ void closep(int *fd);
  * These abort on exhaustion: sizes from outside are bounded before they get
  * here. The caller owns the result.
  */
-void *xcalloc(size_t n, size_t size);
-void *xrealloc(void *p, size_t n, size_t size);
-char *xstrdup(const char *s);
-char *xstrndup(const char *s, size_t len);
-char *xasprintf(const char *fmt, ...) _printf_(1, 2);
+void *xcalloc(size_t n, size_t size) _never_null_;
+void *xrealloc(void *p, size_t n, size_t size) _never_null_;
+char *xstrdup(const char *s) _never_null_;
+char *xstrndup(const char *s, size_t len) _never_null_;
+char *xasprintf(const char *fmt, ...) _printf_(1, 2) _never_null_;
 
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 
