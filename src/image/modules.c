@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/modules.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEPTH_MAX 32
+#define NAME_MAX_ 64
+
+void modules_done(struct modules *m)
+{
+	for (size_t k = 0; k < m->n; k++) {
+		free(m->v[k].name);
+		free(m->v[k].file);
+		free(m->v[k].p);
+	}
+	free(m->v);
+	free(m->builtin);
+	*m = (struct modules){0};
+}
+
+void module_list_done(struct module_list *l)
+{
+	free(l->v);
+	*l = (struct module_list){0};
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Length of the name before ".ko" and a known compression; 0 if none. */
+static size_t stem(const char *path)
+{
+	static const char *const ends[] = {
+		".ko", ".ko.xz", ".ko.gz", ".ko.zst"};
+	const char *name = base_name(path);
+	size_t len = strlen(name);
+
+	for (size_t k = 0; k < ARRAY_SIZE(ends); k++) {
+		size_t n = strlen(ends[k]);
+
+		if (len > n && len - n < NAME_MAX_ &&
+			streq(name + len - n, ends[k]))
+			return len - n;
+	}
+	return 0;
+}
+
+bool modules_is_file(const char *path)
+{
+	return stem(path) > 0;
+}
+
+static void canonical(char *name)
+{
+	for (; *name; name++)
+		if (*name == '-')
+			*name = '_';
+}
+
+int modules_add(struct modules *m, const char *path, uint8_t *p, size_t len,
+	struct err *err)
+{
+	_cleanup_free_ uint8_t *own = p;
+	size_t n = stem(path);
+	struct module *mod;
+
+	if (n == 0)
+		return err_set(err, EINVAL, "%.100s is no module", path);
+	if (m->n >= MODULES_N_MAX || len > MODULES_MAX - m->bytes)
+		return err_set(err, EFBIG, "too many kernel modules");
+	m->v = xrealloc(m->v, m->n + 1, sizeof(*m->v));
+	mod = &m->v[m->n++];
+	*mod = (struct module){
+		.name = xstrndup(base_name(path), n),
+		.file = xstrndup(base_name(path), n),
+		.p = TAKE_PTR(own),
+		.len = len,
+	};
+	canonical(mod->name);
+	m->bytes += len;
+	return 0;
+}
+
+/* modules.builtin has lines "kernel/fs/ext4/ext4.ko". */
+bool modules_is_builtin(const struct modules *m, const char *name)
+{
+	const char *line = m->builtin;
+
+	while (line && *line) {
+		size_t len = strcspn(line, "\n");
+		_cleanup_free_ char *one = xstrndup(line, len);
+		char *file = one + (base_name(one) - one);
+		size_t n = stem(file);
+
+		if (n > 0) {
+			file[n] = '\0';
+			canonical(file);
+			if (streq(file, name))
+				return true;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return false;
+}
+
+/* .modinfo */
+
+static bool section(const uint8_t *p, size_t len, const Elf64_Ehdr *eh,
+	unsigned int k, Elf64_Shdr *ret)
+{
+	uint64_t at;
+
+	if (k >= eh->e_shnum || eh->e_shentsize != sizeof(*ret) ||
+		!add_ok(eh->e_shoff, (uint64_t)k * sizeof(*ret), &at) ||
+		at > len || len - at < sizeof(*ret))
+		return false;
+	memcpy(ret, p + at, sizeof(*ret));
+	return ret->sh_type == SHT_NOBITS ||
+		(ret->sh_offset <= len && ret->sh_size <= len - ret->sh_offset);
+}
+
+static bool find_modinfo(
+	const uint8_t *p, size_t len, const char **ret_p, size_t *ret_len)
+{
+	static const char want[] = ".modinfo";
+	Elf64_Shdr names, s;
+	Elf64_Ehdr eh;
+
+	if (len < sizeof(eh))
+		return false;
+	memcpy(&eh, p, sizeof(eh));
+	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
+		eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+		!section(p, len, &eh, eh.e_shstrndx, &names) ||
+		names.sh_type == SHT_NOBITS)
+		return false;
+	for (unsigned int k = 0; k < eh.e_shnum; k++) {
+		if (!section(p, len, &eh, k, &s) || s.sh_type == SHT_NOBITS ||
+			s.sh_name > names.sh_size ||
+			names.sh_size - s.sh_name < sizeof(want) ||
+			memcmp(p + names.sh_offset + s.sh_name, want,
+				sizeof(want)) != 0)
+			continue;
+		*ret_p = (const char *)p + s.sh_offset;
+		*ret_len = s.sh_size;
+		return true;
+	}
+	return false;
+}
+
+const char *module_info(
+	const uint8_t *p, size_t len, const char *key, size_t *at)
+{
+	size_t n, key_len = strlen(key);
+	const char *info;
+
+	if (!find_modinfo(p, len, &info, &n))
+		return NULL;
+	while (*at < n) {
+		const char *one = info + *at;
+		size_t one_len = strnlen(one, n - *at);
+
+		if (one_len == n - *at)
+			return NULL; /* the last string has no end */
+		*at += one_len + 1;
+		if (one_len > key_len && one[key_len] == '=' &&
+			memcmp(one, key, key_len) == 0)
+			return one + key_len + 1;
+	}
+	return NULL;
+}
+
+/* Selecting. */
+
+static struct module *find(struct modules *m, const char *name)
+{
+	for (size_t k = 0; k < m->n; k++)
+		if (streq(m->v[k].name, name))
+			return &m->v[k];
+	return NULL;
+}
+
+static int expand(struct module *mod, struct err *err)
+{
+	struct blob b = {0};
+	int r;
+
+	if (mod->len >= 4 && memcmp(mod->p, ELFMAG, SELFMAG) == 0)
+		return 0;
+	r = blob_decompress(mod->p, mod->len, MODULE_MAX, &b, err);
+	if (r < 0)
+		return err_wrap(err, "module %s", mod->name);
+	free(mod->p);
+	mod->p = b.p;
+	mod->len = b.len;
+	return 0;
+}
+
+struct select {
+	struct modules *m;
+	struct module_list *list;
+};
+
+static int place(
+	struct select *s, struct module *mod, int depth, struct err *err);
+
+/* Names separated by ',' or ' '; with pre, only those after "pre:". */
+static int place_names(struct select *s, const char *names, bool pre, int depth,
+	struct err *err)
+{
+	_cleanup_free_ char *text = xstrdup(names);
+	bool on = !pre;
+	int r = 0;
+
+	for (char *save, *one = strtok_r(text, ", ", &save); one && r == 0;
+		one = strtok_r(NULL, ", ", &save)) {
+		struct module *dep;
+
+		if (strchr(one, ':')) {
+			on = pre && streq(one, "pre:");
+			continue;
+		}
+		canonical(one);
+		dep = on ? find(s->m, one) : NULL;
+		if (dep)
+			r = place(s, dep, depth + 1, err);
+	}
+	return r;
+}
+
+static int place(
+	struct select *s, struct module *mod, int depth, struct err *err)
+{
+	const char *v;
+	size_t at = 0;
+	int r;
+
+	if (mod->placed)
+		return 0;
+	if (depth > DEPTH_MAX)
+		return err_set(err, ELOOP, "modules depend on each other: %s",
+			mod->name);
+	/* before its dependencies, so that a circle ends */
+	mod->placed = true;
+	r = expand(mod, err);
+	if (r < 0)
+		return r;
+	while (r == 0 && (v = module_info(mod->p, mod->len, "softdep", &at)))
+		r = place_names(s, v, true, depth, err);
+	at = 0;
+	while (r == 0 && (v = module_info(mod->p, mod->len, "depends", &at)))
+		r = place_names(s, v, false, depth, err);
+	if (r < 0)
+		return r;
+	s->list->v =
+		xrealloc(s->list->v, s->list->n + 1, sizeof(struct module *));
+	s->list->v[s->list->n++] = mod;
+	return 0;
+}
+
+int modules_select(struct modules *m, const char *const *want, size_t n_want,
+	struct module_list *list, size_t *ret_missing, struct err *err)
+{
+	struct select s = {.m = m, .list = list};
+	size_t missing = 0;
+
+	for (size_t k = 0; k < n_want; k++) {
+		struct module *mod = find(m, want[k]);
+		int r;
+
+		if (!mod) {
+			missing += !modules_is_builtin(m, want[k]);
+			continue;
+		}
+		r = place(&s, mod, 0, err);
+		if (r < 0)
+			return r;
+	}
+	*ret_missing = missing;
+	return 0;
+}

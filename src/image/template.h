@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * template - templates/<digest>/{root.erofs,meta.json} and the names that
+ * point to them (names/<name> -> ../<digest>). The digest is SHA-256 of
+ * root.erofs in hex. Making one: template_begin(), layers into it,
+ * template_commit(). Main thread of a job that holds the lock.
+ */
+#ifndef IMAGE_TEMPLATE_H
+#define IMAGE_TEMPLATE_H
+
+#include "image/cache.h"
+#include "image/layer.h"
+#include "image/progress.h"
+
+struct template_build {
+	struct cache *cache;
+	struct progress *p;
+	char *tmp;
+	int tmp_fd;
+	int image;
+	struct tree tree;
+	struct erofs erofs;
+	struct layer_stats stats;
+};
+
+/* time: of the image, and of directories that no entry describes. */
+int template_begin(struct template_build *b, struct cache *c,
+	struct progress *p, int64_t time, struct err *err);
+void template_abort(struct template_build *b);
+/*
+ * Ends the image, adds "digest", "size", "entries" and "file_bytes" to meta,
+ * and gives it the name. *ret_digest is a heap string.
+ */
+int template_commit(struct template_build *b, const char *name, json_t *meta,
+	char **ret_digest, struct err *err);
+
+/*
+ * The digest that a name or a digest stands for, or NULL. Names are
+ * [a-z0-9._-]+; a digest may begin with "sha256:".
+ */
+char *template_resolve(const struct cache *c, const char *what);
+/* Size and time as they were when it was made. */
+int template_check_quick(
+	const struct cache *c, const char *digest, struct err *err);
+/* Reads all of it. */
+int template_check(const struct cache *c, const char *digest, struct err *err);
+
+#endif
