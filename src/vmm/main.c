@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vmm/machine.h"
+#include "vmm/probe.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -115,6 +116,8 @@ static int run(void)
 int main(int argc, char **argv)
 {
 	log_init("cove-vmm", LOG_L_INFO);
+	if (argc > 1 && streq(argv[1], "--probe"))
+		return probe_command(argc - 2, argv + 2);
 	if (argc > 1) {
 		(void)fprintf(stderr, "usage: cove-vmm (started by coved; see "
 			"docs/vmm.md)\n");
