@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include "agent/boot.h"
+#include "agent/etc.h"
+#include "agent/mounts.h"
+#include "agent/system.h"
+#include "agent/vsock.h"
+#include "base/log.h"
+#include "wire/agent.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define KILL_WAIT_MS 2000u
+#define DISK_FULL (1 * MIB)  /* free bytes that count as none */
+#define DISK_ROOM (16 * MIB) /* and as room again */
+
+/* ---- the end ---- */
+
+static _Noreturn void finish(struct agent *a)
+{
+	mounts_undo(&a->config);
+	boot_undo();
+	system_power_off();
+}
+
+static void stop_timer_due(struct loop *l, struct timer *t)
+{
+	struct agent *a = container_of(t, struct agent, stop_timer);
+
+	/* What survives SIGKILL sits in the kernel; it does not matter. */
+	if (a->killed)
+		loop_stop(l, 0);
+	a->killed = true;
+	(void)kill(-1, SIGKILL);
+	loop_timer(l, t, KILL_WAIT_MS, stop_timer_due);
+}
+
+/*
+ * Every process is a descendant of PID 1, so "no children" means that all have
+ * ended: the stop is over at the moment the last one is reaped.
+ */
+static void reap(struct agent *a)
+{
+	int ws;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &ws, WNOHANG)) > 0)
+		if (!revoke_reaped(&a->revoke, pid))
+			(void)server_reaped(&a->server, pid, ws);
+	if (pid < 0 && errno == ECHILD && a->stopping)
+		loop_stop(&a->loop, 0);
+}
+
+static void on_shutdown(void *arg, uint64_t timeout_ms)
+{
+	struct agent *a = arg;
+
+	if (a->stopping)
+		return;
+	a->stopping = true;
+	server_close(&a->server);
+	(void)kill(-1, SIGTERM);
+	(void)kill(-1, SIGCONT);
+	sessions_hangup_ttys(&a->server.sessions);
+	loop_timer(&a->loop, &a->stop_timer, timeout_ms, stop_timer_due);
+	reap(a);
+}
+
+static void on_signal(struct loop *l, void *arg, int signo)
+{
+	if (signo == SIGCHLD)
+		reap(arg);
+	else
+		on_shutdown(arg, 0);
+}
+
+/* ---- config ---- */
+
+static void on_cgroup(void *arg, const char *type, const char *text)
+{
+	struct agent *a = arg;
+
+	control_event(&a->control, type, text);
+}
+
+/* Who owns what is made on the way to a workspace. */
+static int ensure_user(const struct config *c, struct account *ret,
+	struct err *err)
+{
+	uint32_t id;
+
+	if (!c->user)
+		return account_load("/etc", "0", ret, err);
+	if (!strchr(c->user, ':') && !account_id(c->user, &id)) {
+		int r = etc_ensure_user("/", c->user, err);
+
+		if (r < 0)
+			return r;
+	}
+	return account_load("/etc", c->user, ret, err);
+}
+
+static int apply(struct agent *a, struct err *err)
+{
+	const struct config *c = &a->config;
+	_cleanup_(account_done) struct account who = {0};
+	int r;
+
+	system_set_clock(c->realtime_ns);
+	if (c->n_entropy)
+		system_add_entropy(c->entropy, c->n_entropy);
+	system_set_hostname(c->name);
+	system_loopback_up();
+	r = etc_identity("/", c->name, c->sandbox, err);
+	r = r ? r : ensure_user(c, &who, err);
+	r = r ? r : mounts_apply(c, who.uid, who.gid, err);
+	return r ? r : cgroup_setup(&a->cgroup, &a->loop, c->pids_max,
+			    on_cgroup, a, err);
+}
+
+static int on_config(void *arg, const void *p, size_t len, struct err *err)
+{
+	struct agent *a = arg;
+	int r;
+
+	config_done(&a->config);
+	r = config_parse(p, len, &a->config, err);
+	r = r ? r : apply(a, err);
+	if (r < 0)
+		return r;
+	a->env.cgroup_fd = a->cgroup.main_fd;
+	a->server.ready = true;
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static void on_clock(void *arg, uint64_t realtime_ns)
+{
+	system_set_clock(realtime_ns);
+}
+
+/* The host asks regularly anyway: the moment to look at the disk. */
+static void on_ping(void *arg)
+{
+	struct agent *a = arg;
+	uint64_t left = system_disk_free();
+
+	if (!a->disk_full && left < DISK_FULL)
+		control_event(&a->control, "quota.disk",
+			"the sandbox's disk is full");
+	if (left < DISK_FULL)
+		a->disk_full = true;
+	else if (left > DISK_ROOM)
+		a->disk_full = false;
+}
+
+static const struct control_ops ops = {
+	.config = on_config,
+	.shutdown = on_shutdown,
+	.clock = on_clock,
+	.ping = on_ping,
+};
+
+static void on_resume(void *arg, int fd, struct buf in)
+{
+	struct agent *a = arg;
+
+	control_resume(&a->control, fd, in);
+}
+
+/* ---- start ---- */
+
+static int listen_all(struct agent *a)
+{
+	int fd = -1;
+	int r = vsock_listen(PORT_EXEC, &fd);
+
+	r = r ? r : server_init(&a->server, &a->loop, fd, &a->env, on_resume, a);
+	r = r ? r : vsock_listen(PORT_SHARE, &fd);
+	return r ? r : revoke_init(&a->revoke, &a->loop, fd, &a->env);
+}
+
+static int watch_signals(struct agent *a)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	/* busybox poweroff and kin, from inside. */
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGINT);
+	return loop_signals(&a->loop, &set, on_signal, a);
+}
+
+static void protect_self(void)
+{
+	struct rlimit files = {1048576, 1048576};
+	FILE *f = fopen("/proc/self/oom_score_adj", "we");
+
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	if (!f)
+		return;
+	fputs("-1000", f);
+	fclose(f);
+}
+
+_Noreturn void agent_run(struct agent *a)
+{
+	int r;
+
+	*a = (struct agent){
+		.env = {.config = &a->config, .etc_dir = "/etc",
+			.cgroup_fd = -1, .guest = true},
+		.cgroup = {.main_fd = -1},
+	};
+	protect_self();
+	r = loop_init(&a->loop);
+	r = r ? r : watch_signals(a);
+	control_init(&a->control, &a->loop, &ops, a);
+	r = r ? r : listen_all(a);
+	if (r < 0) {
+		log_error("cannot serve: %s", strerror(-r));
+		finish(a);
+	}
+	control_dial(&a->control);
+	r = loop_run(&a->loop);
+	if (r < 0)
+		log_error("loop: %s", strerror(-r));
+	finish(a);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent - the rooms of the guest put together: one loop, one thread. PID 1 of
+ * the guest, so it also reaps whatever is left behind.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include "agent/cgroup.h"
+#include "agent/control.h"
+#include "agent/revoke.h"
+#include "agent/server.h"
+
+struct agent {
+	struct loop loop;
+	struct config config;
+	struct spawn_env env;
+	struct server server;
+	struct control control;
+	struct revoke revoke;
+	struct cgroup cgroup;
+	struct timer stop_timer;
+	bool stopping;
+	bool killed;    /* SIGKILL was sent */
+	bool disk_full; /* reported, until there is room again */
+};
+
+/* After boot(): serves until the host ends it, then powers off. */
+_Noreturn void agent_run(struct agent *a);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+#include "agent/boot.h"
+#include "agent/system.h"
+#include "base/log.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct agent agent;
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+
+	if (argc > 1 && streq(argv[1], "--version")) {
+		puts("cove-init " COVE_VERSION);
+		return 0;
+	}
+	if (getpid() != 1) {
+		fputs("cove-init is the first process of a Cove guest\n",
+			stderr);
+		return 2;
+	}
+	if (boot(&err) < 0) {
+		log_init("cove-init", LOG_L_WARN);
+		log_error("boot: %s", err.text);
+		boot_undo();
+		system_power_off();
+	}
+	/* COVE_LOG on the kernel's command line becomes our environment. */
+	log_init("cove-init", LOG_L_WARN);
+	agent_run(&agent);
+}
