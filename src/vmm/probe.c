@@ -16,7 +16,6 @@
 #define PML4_AT 0x2000u
 #define PDPT_AT 0x3000u
 #define PD_AT 0x4000u
-#define DATA_AT 0x5000u
 #define PORT 0x10u
 #define STEPS 3u
 #define CPUID_MAX 256u
