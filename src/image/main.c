@@ -4,94 +4,16 @@
  * hand; as an ordinary user or root. One job per run.
  */
 #include "base/log.h"
-#include "base/opt.h"
-#include "image/job.h"
+#include "image/commands.h"
 #include "image/layer.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
-
-#define FLAG(n, l, field, h)                                          \
-	{                                                             \
-		.name = n, .letter = l, .type = OPT_FLAG,             \
-		.offset = offsetof(struct job_opts, field), .help = h \
-	}
-#define STR(n, field, a, h, c)                                        \
-	{                                                             \
-		.name = n, .type = OPT_STR,                           \
-		.offset = offsetof(struct job_opts, field), .arg = a, \
-		.help = h, .complete = c                              \
-	}
-#define COMMON                                                      \
-	FLAG("json", 0, json, "progress and result as JSON lines"), \
-		FLAG("help", 'h', help, "show this text")
-
-static const struct opt kernel_opts[] = {
-	STR("vmlinux", vmlinux, "FILE", "take this ELF kernel or bzImage",
-		"file"),
-	STR("modules", modules, "DIR", "and the modules below this directory",
-		"dir"),
-	STR("deb", deb, "FILE", "take the kernel of this package", "file"),
-	STR("version", version, "VERSION", "Debian's 6.1 or 6.12 cloud kernel",
-		"6.1 6.12"),
-	STR("init", init, "FILE", "the guest's init instead of cove-init",
-		"file"),
-	FLAG("rebuild", 0, rebuild, "fetch and unpack again"),
-	COMMON,
-};
-
-static const struct opt shell_opts[] = {
-	FLAG("rebuild", 0, rebuild, "build again from fresh packages"),
-	COMMON,
-};
-
-static const struct opt disk_opts[] = {
-	{.name = "size",
-		.type = OPT_SIZE,
-		.offset = offsetof(struct job_opts, size),
-		.arg = "BYTES",
-		.help = "size of the file system, e.g. 20g",
-		.min = 64 * MIB,
-		.max = 16 * 1024 * GIB},
-	STR("kind", kind, "KIND", "upper (default) or docker", "upper docker"),
-	STR("label", label, "LABEL", "file system label, 16 bytes at most",
-		NULL),
-	COMMON,
-};
-
-static const struct opt verify_opts[] = {
-	FLAG("quick", 0, quick, "compare size and time only"),
-	COMMON,
-};
-
-struct command {
-	const char *name;
-	const char *operand; /* NULL: takes none */
-	const char *help;
-	const struct opt *opts;
-	size_t n_opts;
-	int (*run)(
-		const struct job_opts *o, struct progress *p, struct err *err);
-};
-
-static const struct command commands[] = {
-	{"kernel", NULL, "prepare the guest's kernel", kernel_opts,
-		ARRAY_SIZE(kernel_opts), job_kernel},
-	{"shell", NULL, "build the shell template from Debian packages",
-		shell_opts, ARRAY_SIZE(shell_opts), job_shell},
-	{"disk", NULL, "make a pre-formatted sparse disk", disk_opts,
-		ARRAY_SIZE(disk_opts), job_disk},
-	{"verify", "TEMPLATE", "check a template against its digest",
-		verify_opts, ARRAY_SIZE(verify_opts), NULL},
-};
 
 static void help(void)
 {
 	printf("usage: cove-image COMMAND [OPTION...]\n");
-	for (size_t k = 0; k < ARRAY_SIZE(commands); k++) {
+	for (size_t k = 0; k < n_commands; k++) {
 		const struct command *c = &commands[k];
 
 		printf("\n%s%s%s: %s\n", c->name, c->operand ? " " : "",
@@ -111,7 +33,7 @@ static int usage(const struct err *err)
 
 static const struct command *find(const char *name)
 {
-	for (size_t k = 0; k < ARRAY_SIZE(commands); k++)
+	for (size_t k = 0; k < n_commands; k++)
 		if (streq(name, commands[k].name))
 			return &commands[k];
 	return NULL;

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/commands.h"
+
+#define FLAG(n, l, field, h)                                          \
+	{                                                             \
+		.name = n, .letter = l, .type = OPT_FLAG,             \
+		.offset = offsetof(struct job_opts, field), .help = h \
+	}
+#define STR(n, field, a, h, c)                                        \
+	{                                                             \
+		.name = n, .type = OPT_STR,                           \
+		.offset = offsetof(struct job_opts, field), .arg = a, \
+		.help = h, .complete = c                              \
+	}
+#define COMMON                                                      \
+	FLAG("json", 0, json, "progress and result as JSON lines"), \
+		FLAG("help", 'h', help, "show this text")
+
+static const struct opt kernel_opts[] = {
+	STR("vmlinux", vmlinux, "FILE", "take this ELF kernel or bzImage",
+		"file"),
+	STR("modules", modules, "DIR", "and the modules below this directory",
+		"dir"),
+	STR("deb", deb, "FILE", "take the kernel of this package", "file"),
+	STR("version", version, "VERSION", "Debian's 6.1 or 6.12 cloud kernel",
+		"6.1 6.12"),
+	STR("init", init, "FILE", "the guest's init instead of cove-init",
+		"file"),
+	FLAG("rebuild", 0, rebuild, "fetch and unpack again"),
+	COMMON,
+};
+
+static const struct opt shell_opts[] = {
+	FLAG("rebuild", 0, rebuild, "build again from fresh packages"),
+	COMMON,
+};
+
+static const struct opt disk_opts[] = {
+	{.name = "size",
+		.type = OPT_SIZE,
+		.offset = offsetof(struct job_opts, size),
+		.arg = "BYTES",
+		.help = "size of the file system, e.g. 20g",
+		.min = 64 * MIB,
+		.max = 16 * 1024 * GIB},
+	STR("kind", kind, "KIND", "upper (default) or docker", "upper docker"),
+	STR("label", label, "LABEL", "file system label, 16 bytes at most",
+		NULL),
+	COMMON,
+};
+
+static const struct opt verify_opts[] = {
+	FLAG("quick", 0, quick, "compare size and time only"),
+	COMMON,
+};
+
+const struct command commands[] = {
+	{"kernel", NULL, "prepare the guest's kernel", kernel_opts,
+		ARRAY_SIZE(kernel_opts), job_kernel},
+	{"shell", NULL, "build the shell template from Debian packages",
+		shell_opts, ARRAY_SIZE(shell_opts), job_shell},
+	{"disk", NULL, "make a pre-formatted sparse disk", disk_opts,
+		ARRAY_SIZE(disk_opts), job_disk},
+	{"verify", "TEMPLATE", "check a template against its digest",
+		verify_opts, ARRAY_SIZE(verify_opts), NULL},
+};
+
+const size_t n_commands = ARRAY_SIZE(commands);
