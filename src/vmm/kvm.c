@@ -40,6 +40,27 @@ static int check_caps(struct kvm *k, struct err *err)
 }
 
 /*
+ * Lines lead to the IOAPIC only. By default they lead to the old PIC as well,
+ * which the guest is told does not exist and so never silences.
+ */
+static int route_lines(struct kvm *k, struct err *err)
+{
+	_cleanup_free_ struct kvm_irq_routing *r = xcalloc(1,
+		sizeof(*r) + GSI_LIMIT * sizeof(r->entries[0]));
+
+	r->nr = GSI_LIMIT;
+	for (uint32_t i = 0; i < GSI_LIMIT; i++) {
+		r->entries[i].gsi = i;
+		r->entries[i].type = KVM_IRQ_ROUTING_IRQCHIP;
+		r->entries[i].u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+		r->entries[i].u.irqchip.pin = i;
+	}
+	if (ioctl(k->vm, KVM_SET_GSI_ROUTING, r) < 0)
+		return err_sys(err, errno, "cannot route interrupts");
+	return 0;
+}
+
+/*
  * The whole interrupt controller is the kernel's: with a split one every
  * IOAPIC access of a stock kernel would come to us.
  */
@@ -65,7 +86,7 @@ static int make_machine(struct kvm *k, struct err *err)
 		return err_set(err, EIO, "KVM_GET_VCPU_MMAP_SIZE says %d",
 			size);
 	k->run_size = (size_t)size;
-	return 0;
+	return route_lines(k, err);
 }
 
 int kvm_open(struct kvm *k, int dev, struct err *err)
