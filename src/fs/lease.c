@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/priv.h"
+
+#include <time.h>
+
+static struct lease lease_now(void)
+{
+	struct timespec ts;
+
+	/* The clock that file systems stamp with. */
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (struct lease){.now = ts.tv_sec, .now_ns = (uint32_t)ts.tv_nsec};
+}
+
+struct lease lease_child(struct nref *dir, const char *name)
+{
+	struct lease l = lease_now();
+
+	l.entry_ok = l.attr_ok = watch_dir(dir);
+	l.entry_slot = l.attr_slot = seq_slot(dir->fs, dir->node, name);
+	l.entry_seq = l.attr_seq = atomic_load(l.entry_slot);
+	return l;
+}
+
+void lease_dir(struct lease *l, struct nref *r)
+{
+	l->attr_slot = seq_slot(r->fs, r->node, "");
+	l->attr_ok = watch_dir(r);
+	l->attr_seq = atomic_load(l->attr_slot);
+}
+
+/* Of a file with one name, by the directory it is in. */
+static void lease_file(struct lease *l, struct nref *r)
+{
+	struct fs *fs = r->fs;
+	struct link *link;
+
+	fs_lock(fs);
+	if (!list_empty(&r->node->links) &&
+		r->node->links.next == r->node->links.prev) {
+		link = list_entry(r->node->links.next, struct link, of_node);
+		l->attr_ok = link->dir->wd >= 0 && atomic_load(&fs->leasing);
+		l->attr_slot = seq_slot(fs, link->dir, link->name);
+		l->attr_seq = atomic_load(l->attr_slot);
+	}
+	fs_unlock(fs);
+}
+
+struct lease lease_node(struct nref *r)
+{
+	struct lease l = lease_now();
+
+	if (r->node->type == S_IFDIR)
+		lease_dir(&l, r);
+	else
+		lease_file(&l, r);
+	return l;
+}
+
+static bool still(_Atomic uint32_t *slot, uint32_t seq)
+{
+	return slot && atomic_load(slot) == seq;
+}
+
+uint64_t lease_entry_ms(const struct fs *fs, const struct lease *l)
+{
+	if (l->entry_ok && still(l->entry_slot, l->entry_seq))
+		return fs->config.lease_ms;
+	return fs->config.timeout_ms;
+}
+
+uint64_t lease_attr_ms(
+	const struct fs *fs, const struct lease *l, const struct statx *stx)
+{
+	/* A change through another hard link raises no event here. */
+	bool one_name = S_ISDIR(stx->stx_mode) || stx->stx_nlink == 1;
+
+	if (l->attr_ok && one_name && still(l->attr_slot, l->attr_seq))
+		return fs->config.lease_ms;
+	return fs->config.timeout_ms;
+}
+
+/*
+ * A later change gets a stamp of at least l->now, so it is told apart if the
+ * sampled ctime is older. File systems with whole-second stamps need two
+ * seconds (and one that has them by chance loses nothing but a cache).
+ */
+bool lease_racy(const struct lease *l, const struct statx *stx)
+{
+	const struct statx_timestamp *c = &stx->stx_ctime;
+
+	if (!c->tv_nsec && !stx->stx_mtime.tv_nsec)
+		return l->now < c->tv_sec + 2;
+	if (l->now != c->tv_sec)
+		return l->now < c->tv_sec;
+	return l->now_ns <= c->tv_nsec;
+}
+
+void told_set(struct node *n, const struct statx *stx, const struct lease *l)
+{
+	struct told *t = &n->told;
+	bool same = t->mtime == stx->stx_mtime.tv_sec &&
+		t->mtime_ns == stx->stx_mtime.tv_nsec;
+
+	/*
+	 * The guest drops cached data when mtime moves. If it did not move
+	 * although the data changed, move what the guest sees by some
+	 * nanoseconds until it really does.
+	 */
+	if (!same)
+		t->salt = 0;
+	else if (n->data_event)
+		t->salt = (uint8_t)MAX(1, (t->salt + 1) & 0xff);
+	n->data_event = false;
+	t->mtime = stx->stx_mtime.tv_sec;
+	t->mtime_ns = stx->stx_mtime.tv_nsec;
+	t->ctime = stx->stx_ctime.tv_sec;
+	t->ctime_ns = stx->stx_ctime.tv_nsec;
+	t->size = stx->stx_size;
+	t->mode = stx->stx_mode;
+	t->uid = stx->stx_uid;
+	t->gid = stx->stx_gid;
+	t->nlink = stx->stx_nlink;
+	t->data = true;
+	t->ctime_ok = true;
+	t->racy = lease_racy(l, stx);
+}
+
+void node_touched(struct fs *fs, struct node *n, enum touched what)
+{
+	fs_lock(fs);
+	n->told.ctime_ok = false;
+	if (what == TOUCH_DATA)
+		n->told.data = false;
+	fs_unlock(fs);
+}
+
+bool pages_kept(struct fs *fs, struct node *n, const struct statx *stx,
+	const struct lease *l)
+{
+	bool kept;
+
+	fs_lock(fs);
+	kept = n->seen && n->seen_ctime == stx->stx_ctime.tv_sec &&
+		n->seen_ctime_ns == stx->stx_ctime.tv_nsec;
+	if (!kept) {
+		n->seen = !lease_racy(l, stx);
+		n->seen_ctime = stx->stx_ctime.tv_sec;
+		n->seen_ctime_ns = stx->stx_ctime.tv_nsec;
+	}
+	fs_unlock(fs);
+	return kept;
+}
