@@ -75,8 +75,12 @@ int api_connect(const struct api *api, struct err *err)
 				"coved is not running; "
 				"start it: cove daemon start");
 		r = start_daemon(&api->cli->paths, err);
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			/* Whatever it was, it is Cove that does not work. */
+			if (err)
+				err->code = ECHILD;
+			return -ECHILD;
+		}
 		fd = start_connect(&api->cli->paths);
 	}
 	if (fd < 0)

@@ -76,13 +76,22 @@ static int create(struct job *j, const char *name, struct err *err)
 /* --rm never joins a sandbox: it would remove somebody's work at the end. */
 static int create_throwaway(struct job *j, struct err *err)
 {
-	int r = create(j, j->opts->name, err);
+	int r = -EEXIST;
 
-	if (r == -EEXIST && j->opts->name)
-		return err_set(err, EEXIST,
-			"sandbox '%s' exists, and --rm would remove it at the "
-			"end; run without --rm, or with another --name",
-			j->opts->name);
+	if (j->opts->name) {
+		r = create(j, j->opts->name, err);
+		if (r == -EEXIST)
+			err_set(err, EEXIST,
+				"sandbox '%s' exists, and --rm would remove it "
+				"at the end; run without --rm, or with another "
+				"--name",
+				j->opts->name);
+		return r;
+	}
+	for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
+		_cleanup_free_ char *name = find_random_name(&j->spec);
+		r = create(j, name, err);
+	}
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define NUMBERS 1000
 
@@ -69,6 +70,23 @@ static char *free_name(const json_t *list, const char *base)
 		free(name);
 	}
 	return xstrdup(base);
+}
+
+/* The first one is a letter, so that it is never taken for a number. */
+char *find_random_name(const struct spec *spec)
+{
+	static const char set[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	const char *template = spec->template ? spec->template : SPEC_TEMPLATE;
+	_cleanup_free_ char *base =
+		name_default(template, directory_of(spec));
+	uint8_t random[4];
+	char suffix[sizeof(random) + 1] = "";
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		abort(); /* so few bytes never come short */
+	for (size_t i = 0; i < sizeof(random); i++)
+		suffix[i] = set[random[i] % (i ? 32 : 24)];
+	return name_with_suffix(base, suffix);
 }
 
 int find_in_list(const json_t *list, const struct spec *spec,

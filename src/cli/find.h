@@ -18,6 +18,9 @@ int find_sandbox(const struct api *api, const struct spec *spec,
 	const struct run_opts *opts, json_t **ret_sandbox, char **ret_name,
 	struct err *err);
 
+/* "<default name>-x7k2": for a sandbox that goes with its command. Heap. */
+char *find_random_name(const struct spec *spec);
+
 /* The pure part, over the list of all sandboxes. */
 int find_in_list(const json_t *list, const struct spec *spec,
 	const struct run_opts *opts, json_t **ret_sandbox, char **ret_name,

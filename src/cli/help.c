@@ -121,9 +121,10 @@ static void scdoc_opt(FILE *out, const struct opt *o)
 
 void help_scdoc(const struct command *cmd, FILE *out)
 {
-	fprintf(out, "## cove %s", cmd->name);
+	/* A heading is taken as it is, without formats. */
+	fprintf(out, "## cove %s\n\n*cove %s*", cmd->name, cmd->name);
 	if (cmd->n_opts)
-		fputs(" \\[OPTION...\\]", out);
+		fputs(" \\[_OPTION_...\\]", out);
 	if (*cmd->args)
 		putc(' ', out);
 	put_escaped(out, cmd->args);
