@@ -331,12 +331,18 @@ static int xattr_cmp(const struct xattr *a, const struct xattr *b)
 	return r ? r : (int)a->name_len - (int)b->name_len;
 }
 
-static size_t xattr_total(const struct inode *i)
+static size_t xattr_size(const struct xattr *x)
+{
+	return sizeof(*x) + x->name_len + x->value_len;
+}
+
+/* Of all but the one that x replaces. */
+static size_t xattr_others(const struct inode *i, const struct xattr *x)
 {
 	size_t sum = 0;
 
-	for (const struct xattr *x = i->xattrs; x; x = x->next)
-		sum += sizeof(*x) + x->name_len + x->value_len;
+	for (const struct xattr *o = i->xattrs; o; o = o->next)
+		sum += xattr_cmp(o, x) ? xattr_size(o) : 0;
 	return sum;
 }
 
@@ -351,32 +357,34 @@ static void xattr_insert(struct tree *t, struct inode *i, struct xattr *x)
 		struct xattr *old = *at;
 
 		*at = old->next;
-		tree_unaccount(
-			t, sizeof(*old) + old->name_len + old->value_len);
+		tree_unaccount(t, xattr_size(old));
 		free(old);
 	}
 	x->next = *at;
 	*at = x;
 }
 
+static int xattr_too_large(struct err *err)
+{
+	return err_set(err, EFBIG,
+		"a file in the archive has more than %llu bytes of extended "
+		"attributes",
+		TREE_XATTR_MAX);
+}
+
 int tree_xattr(struct tree *t, struct inode *i, const char *name,
 	const void *value, size_t len, struct err *err)
 {
 	const struct prefix *p = prefix_of(name);
-	size_t name_len, size;
+	size_t name_len;
 	struct xattr *x;
 
 	if (!p)
 		return -EOPNOTSUPP;
 	name_len = strlen(name) - strlen(p->text);
-	size = sizeof(*x) + name_len + len;
-	if (name_len > UINT8_MAX || len > UINT16_MAX ||
-		xattr_total(i) + size > TREE_XATTR_MAX)
-		return err_set(err, EFBIG,
-			"a file in the archive has more than %llu bytes of "
-			"extended attributes",
-			TREE_XATTR_MAX);
-	x = tree_alloc(t, size, err);
+	if (name_len > UINT8_MAX || len > TREE_XATTR_MAX)
+		return xattr_too_large(err);
+	x = tree_alloc(t, sizeof(*x) + name_len + len, err);
 	if (!x)
 		return -EFBIG;
 	x->index = p->index;
@@ -385,6 +393,11 @@ int tree_xattr(struct tree *t, struct inode *i, const char *name,
 	memcpy(x->data, name + strlen(p->text), name_len);
 	if (len)
 		memcpy(x->data + name_len, value, len);
+	if (xattr_others(i, x) + xattr_size(x) > TREE_XATTR_MAX) {
+		tree_unaccount(t, xattr_size(x));
+		free(x);
+		return xattr_too_large(err);
+	}
 	xattr_insert(t, i, x);
 	return 0;
 }
