@@ -26,8 +26,8 @@ struct tables {
 	size_t used;
 };
 
-static uint8_t *table_begin(struct tables *t, const char *signature,
-	uint8_t revision, size_t len)
+static uint8_t *table_begin(
+	struct tables *t, const char *signature, uint8_t revision, size_t len)
 {
 	t->used = (t->used + 15) & ~(size_t)15;
 	uint8_t *h = t->p + t->used;
@@ -81,8 +81,9 @@ static uint64_t put_fadt(struct tables *t, uint64_t dsdt)
 
 	put_le32(h + 40, (uint32_t)dsdt);
 	put_le16(h + 109, BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
-	put_le32(h + 112, FADT_WBINVD | FADT_NO_POWER_BUTTON |
-		FADT_NO_SLEEP_BUTTON | FADT_RESET_REG | FADT_HW_REDUCED);
+	put_le32(h + 112,
+		FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON |
+			FADT_RESET_REG | FADT_HW_REDUCED);
 	put_port(h + 116, PORT_POWER + POWER_RESET);
 	h[128] = POWER_RESET_VALUE;
 	h[131] = 4; /* minor revision */

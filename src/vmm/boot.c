@@ -66,7 +66,8 @@ static int load_initrd(int fd, uint64_t kernel_end, const struct ram *ram,
 		return err_set(err, EINVAL, "the initrd is not a regular file");
 	size = (uint64_t)st.st_size;
 	if (size == 0 || size > top - kernel_end || kernel_end > top)
-		return err_set(err, EFBIG, "the initrd does not fit into "
+		return err_set(err, EFBIG,
+			"the initrd does not fit into "
 			"%llu MiB of guest memory",
 			(unsigned long long)(ram->size / MIB));
 	gpa = (top - size) & ~(PAGE - 1);
@@ -156,8 +157,8 @@ static void put_page_tables(const struct ram *ram)
 	memset(pml4, 0, 2 * PAGE);
 	put_le64(pml4, (GPA_PAGE_TABLES + PAGE) | PRESENT | WRITE);
 	for (uint64_t i = 0; i < 4; i++)
-		put_le64(pdpt + 8 * i, (GPA_PAGE_TABLES + (2 + i) * PAGE) |
-			PRESENT | WRITE);
+		put_le64(pdpt + 8 * i,
+			(GPA_PAGE_TABLES + (2 + i) * PAGE) | PRESENT | WRITE);
 	for (uint64_t i = 0; i < 2048; i++)
 		put_le64(pd + 8 * i, i * 2 * MIB | PRESENT | WRITE | HUGE);
 }

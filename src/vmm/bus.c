@@ -19,8 +19,8 @@ void bus_add(struct bus *b, uint64_t base, uint64_t len,
 	b->n++;
 }
 
-const struct bus_range *bus_find(const struct bus *b, uint64_t addr,
-	unsigned len)
+const struct bus_range *bus_find(
+	const struct bus *b, uint64_t addr, unsigned len)
 {
 	size_t lo = 0, hi = b->n;
 

@@ -20,8 +20,8 @@
  */
 struct bus_ops {
 	void (*read)(void *dev, uint64_t off, uint8_t *data, unsigned len);
-	void (*write)(void *dev, uint64_t off, const uint8_t *data,
-		unsigned len);
+	void (*write)(
+		void *dev, uint64_t off, const uint8_t *data, unsigned len);
 };
 
 struct bus_range {
@@ -41,11 +41,10 @@ struct bus {
 void bus_add(struct bus *b, uint64_t base, uint64_t len,
 	const struct bus_ops *ops, void *dev);
 /* The range that holds [addr, addr + len), or NULL. */
-const struct bus_range *bus_find(const struct bus *b, uint64_t addr,
-	unsigned len);
+const struct bus_range *bus_find(
+	const struct bus *b, uint64_t addr, unsigned len);
 /* An address nobody answers reads as all ones and swallows writes. */
 void bus_read(struct bus *b, uint64_t addr, uint8_t *data, unsigned len);
-void bus_write(struct bus *b, uint64_t addr, const uint8_t *data,
-	unsigned len);
+void bus_write(struct bus *b, uint64_t addr, const uint8_t *data, unsigned len);
 
 #endif

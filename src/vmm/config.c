@@ -33,8 +33,8 @@ static int take_str(const struct tlv *t, size_t max, char **ret)
 	return *ret ? -EBADMSG : tlv_str(t, max, ret);
 }
 
-static int parse_disk_field(struct birth *b, const struct tlv *t,
-	struct config_disk *d)
+static int parse_disk_field(
+	struct birth *b, const struct tlv *t, struct config_disk *d)
 {
 	uint32_t flags;
 
@@ -56,8 +56,8 @@ static int parse_disk_field(struct birth *b, const struct tlv *t,
 	}
 }
 
-static int parse_disk(struct birth *b, const struct tlv *t,
-	struct vmm_config *c)
+static int parse_disk(
+	struct birth *b, const struct tlv *t, struct vmm_config *c)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
 	struct config_disk *d = &c->disk[c->n_disks];
@@ -76,8 +76,8 @@ static int parse_disk(struct birth *b, const struct tlv *t,
 	return r < 0 || d->fd < 0 ? -EBADMSG : 0;
 }
 
-static int parse_export(struct birth *b, const struct tlv *t,
-	struct vmm_config *c)
+static int parse_export(
+	struct birth *b, const struct tlv *t, struct vmm_config *c)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
 	struct config_export *e = &c->export[c->n_exports];
@@ -101,8 +101,8 @@ static int parse_export(struct birth *b, const struct tlv *t,
 	return r < 0 || e->fd < 0 || !e->name ? -EBADMSG : 0;
 }
 
-static int parse_field(struct birth *b, const struct tlv *t,
-	struct vmm_config *c)
+static int parse_field(
+	struct birth *b, const struct tlv *t, struct vmm_config *c)
 {
 	switch (t->tag) {
 	case BT_NAME:
@@ -177,10 +177,18 @@ static int parse(struct birth *b, const uint8_t *msg, size_t len,
 
 static struct vmm_config empty(void)
 {
-	return (struct vmm_config){.kvm = -1, .kernel = -1, .initrd = -1,
-		.cpus = 1, .vsock_listen = -1, .run_dir = -1,
-		.console_log = -1, .control = -1, .status = -1, .restore = -1,
-		.guest_uid = 1000, .guest_gid = 1000};
+	return (struct vmm_config){.kvm = -1,
+		.kernel = -1,
+		.initrd = -1,
+		.cpus = 1,
+		.vsock_listen = -1,
+		.run_dir = -1,
+		.console_log = -1,
+		.control = -1,
+		.status = -1,
+		.restore = -1,
+		.guest_uid = 1000,
+		.guest_gid = 1000};
 }
 
 int config_receive(int sock, struct vmm_config *ret, struct err *err)
@@ -188,14 +196,13 @@ int config_receive(int sock, struct vmm_config *ret, struct err *err)
 	_cleanup_free_ uint8_t *msg = xcalloc(1, BIRTH_MAX);
 	struct birth b = {.n_fds = 0};
 	struct vmm_config c = empty();
-	ssize_t n = sock_recv_fds(sock, msg, BIRTH_MAX, b.fds, FD_PASS_MAX,
-		&b.n_fds);
+	ssize_t n = sock_recv_fds(
+		sock, msg, BIRTH_MAX, b.fds, FD_PASS_MAX, &b.n_fds);
 	int r;
 
 	if (n < 0)
 		return err_sys(err, (int)-n,
-			"cannot read the birth message on descriptor %d",
-			sock);
+			"cannot read the birth message on descriptor %d", sock);
 	r = parse(&b, msg, (size_t)n, &c, err);
 	for (size_t i = 0; i < b.n_fds; i++)
 		closep(&b.fds[i]);

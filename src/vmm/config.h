@@ -26,21 +26,21 @@ struct vmm_config {
 	char *name;
 	int kvm;
 	int kernel;
-	int initrd;        /* -1: none */
+	int initrd; /* -1: none */
 	char *cmdline;
 	uint64_t memory;
 	uint32_t cpus;
-	uint32_t boot;     /* 0 Linux, 1 PVH */
+	uint32_t boot; /* 0 Linux, 1 PVH */
 	struct config_disk disk[BIRTH_DISKS];
 	size_t n_disks;
-	int vsock_listen;  /* -1: no vsock device */
+	int vsock_listen; /* -1: no vsock device */
 	int run_dir;
-	int console_log;   /* -1: output is dropped */
-	int control;       /* -1: none */
-	int status;        /* -1: none */
-	int restore;       /* -1: boot */
+	int console_log; /* -1: output is dropped */
+	int control;     /* -1: none */
+	int status;      /* -1: none */
+	int restore;     /* -1: boot */
 	struct config_export export[BIRTH_EXPORTS];
-	size_t n_exports;  /* 0: no fs device */
+	size_t n_exports; /* 0: no fs device */
 	uint32_t guest_uid;
 	uint32_t guest_gid;
 };

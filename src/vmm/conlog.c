@@ -76,8 +76,8 @@ static void copy_tail(const struct conlog *c, char text[CONLOG_TAIL + 1])
 	text[n] = '\0';
 }
 
-void conlog_last(const struct conlog *c, const char *word, char *buf,
-	size_t len)
+void conlog_last(
+	const struct conlog *c, const char *word, char *buf, size_t len)
 {
 	char text[CONLOG_TAIL + 1];
 	char *save = NULL;

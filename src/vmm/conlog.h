@@ -19,7 +19,7 @@ struct conlog {
 	uint64_t max;
 	size_t n_pending;
 	uint8_t pending[CONLOG_PENDING];
-	uint64_t n_total; /* bytes ever written */
+	uint64_t n_total;          /* bytes ever written */
 	uint8_t tail[CONLOG_TAIL]; /* ring: byte i of the stream at i % size */
 };
 
@@ -31,7 +31,7 @@ void conlog_flush(struct conlog *c);
  * The last line that has `word` in it, or else the last line that is not
  * empty, with unprintable bytes as '?', into buf. "" when there is none.
  */
-void conlog_last(const struct conlog *c, const char *word, char *buf,
-	size_t len);
+void conlog_last(
+	const struct conlog *c, const char *word, char *buf, size_t len);
 
 #endif

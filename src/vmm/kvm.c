@@ -34,8 +34,7 @@ static int check_caps(struct kvm *k, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(required); i++)
 		if (ioctl(k->dev, KVM_CHECK_EXTENSION, required[i].cap) <= 0)
 			return err_set(err, ENOTSUP,
-				"/dev/kvm has no KVM_CAP_%s",
-				required[i].name);
+				"/dev/kvm has no KVM_CAP_%s", required[i].name);
 	return 0;
 }
 
@@ -45,8 +44,8 @@ static int check_caps(struct kvm *k, struct err *err)
  */
 static int route_lines(struct kvm *k, struct err *err)
 {
-	_cleanup_free_ struct kvm_irq_routing *r = xcalloc(1,
-		sizeof(*r) + GSI_LIMIT * sizeof(r->entries[0]));
+	_cleanup_free_ struct kvm_irq_routing *r =
+		xcalloc(1, sizeof(*r) + GSI_LIMIT * sizeof(r->entries[0]));
 
 	r->nr = GSI_LIMIT;
 	for (uint32_t i = 0; i < GSI_LIMIT; i++) {
@@ -83,8 +82,8 @@ static int make_machine(struct kvm *k, struct err *err)
 		ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) > 0;
 	size = ioctl(k->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run))
-		return err_set(err, EIO, "KVM_GET_VCPU_MMAP_SIZE says %d",
-			size);
+		return err_set(
+			err, EIO, "KVM_GET_VCPU_MMAP_SIZE says %d", size);
 	k->run_size = (size_t)size;
 	return route_lines(k, err);
 }
@@ -130,14 +129,14 @@ static int add_slot(struct kvm *k, uint64_t gpa, void *hva, uint64_t len,
 	return 0;
 }
 
-int kvm_add_memory(struct kvm *k, uint64_t gpa, void *hva, uint64_t len,
-	struct err *err)
+int kvm_add_memory(
+	struct kvm *k, uint64_t gpa, void *hva, uint64_t len, struct err *err)
 {
 	return add_slot(k, gpa, hva, len, 0, err);
 }
 
-int kvm_add_readonly(struct kvm *k, uint64_t gpa, void *hva, uint64_t len,
-	struct err *err)
+int kvm_add_readonly(
+	struct kvm *k, uint64_t gpa, void *hva, uint64_t len, struct err *err)
 {
 	if (!k->readonly)
 		return 0;
@@ -188,12 +187,13 @@ int kvm_new_vcpu(struct kvm *k, unsigned index, int *ret_fd, struct err *err)
 
 int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid2 **ret, struct err *err)
 {
-	struct kvm_cpuid2 *c = xcalloc(1, sizeof(*c) +
-		KVM_CPUID_MAX * sizeof(c->entries[0]));
+	struct kvm_cpuid2 *c =
+		xcalloc(1, sizeof(*c) + KVM_CPUID_MAX * sizeof(c->entries[0]));
 
 	c->nent = KVM_CPUID_MAX;
 	if (ioctl(k->dev, KVM_GET_SUPPORTED_CPUID, c) < 0) {
-		int r = err_sys(err, errno, "cannot ask for the CPU's features");
+		int r = err_sys(
+			err, errno, "cannot ask for the CPU's features");
 		free(c);
 		return r;
 	}

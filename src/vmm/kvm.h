@@ -13,7 +13,7 @@
 #define KVM_SLOTS 4u
 
 struct kvm {
-	int dev;         /* /dev/kvm; closed by kvm_seal() */
+	int dev; /* /dev/kvm; closed by kvm_seal() */
 	int vm;
 	size_t run_size; /* bytes to map for each vCPU */
 	unsigned n_slots;
@@ -29,14 +29,14 @@ void kvm_done(struct kvm *k);
 /* Gives up what only set-up needs. */
 void kvm_seal(struct kvm *k);
 
-int kvm_add_memory(struct kvm *k, uint64_t gpa, void *hva, uint64_t len,
-	struct err *err);
+int kvm_add_memory(
+	struct kvm *k, uint64_t gpa, void *hva, uint64_t len, struct err *err);
 /*
  * Memory that the guest reads without an exit and whose writes come as exits.
  * 0 also where the kernel cannot: then reads come as exits, too.
  */
-int kvm_add_readonly(struct kvm *k, uint64_t gpa, void *hva, uint64_t len,
-	struct err *err);
+int kvm_add_readonly(
+	struct kvm *k, uint64_t gpa, void *hva, uint64_t len, struct err *err);
 /* An eventfd that raises an edge on the line when it is written. */
 int kvm_irqfd(struct kvm *k, unsigned gsi, int fd);
 /*
@@ -49,8 +49,8 @@ void kvm_irq(struct kvm *k, unsigned gsi);
 
 int kvm_new_vcpu(struct kvm *k, unsigned index, int *ret_fd, struct err *err);
 /* What this host can offer a guest; heap, owned by the caller. */
-int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid2 **ret,
-	struct err *err);
+int kvm_supported_cpuid(
+	struct kvm *k, struct kvm_cpuid2 **ret, struct err *err);
 
 #define KVM_CPUID_MAX 256u
 

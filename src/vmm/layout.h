@@ -12,9 +12,9 @@
 
 /* What boot.c leaves in low memory; the kernel reclaims all of it. */
 #define GPA_GDT 0x500ull
-#define GPA_START_INFO 0x6000ull /* PVH: start_info, module, memory map */
-#define GPA_ZERO_PAGE 0x7000ull  /* Linux boot_params */
-#define GPA_SETUP_DATA 0x8000ull /* Linux setup_data: a seed */
+#define GPA_START_INFO 0x6000ull  /* PVH: start_info, module, memory map */
+#define GPA_ZERO_PAGE 0x7000ull   /* Linux boot_params */
+#define GPA_SETUP_DATA 0x8000ull  /* Linux setup_data: a seed */
 #define GPA_PAGE_TABLES 0x9000ull /* 6 pages: 4 GiB mapped one to one */
 #define GPA_CMDLINE 0x20000ull
 #define CMDLINE_MAX 2048u

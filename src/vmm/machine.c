@@ -44,23 +44,32 @@ static int open_platform(struct machine *m, struct err *err)
 	return 0;
 }
 
-static int open_devices(struct machine *m, struct err *err)
+int machine_build(struct machine *m, struct err *err)
 {
-	int r = calls_init(&m->calls, m->loop);
+	int r = mmio_bank_init(&m->bank, m->loop, &m->calls, &m->kvm,
+		m->ram.gm, err);
 
-	if (r < 0)
-		return err_sys(err, -r, "cannot watch an eventfd");
-	r = mmio_bank_init(&m->bank, m->loop, &m->calls, &m->kvm, m->ram.gm,
-		err);
+	if (r == 0)
+		r = devices_attach(
+			&m->devices, m->cfg, &m->bank, &m->mmio, err);
 	return r < 0 ? r : mmio_bank_seal(&m->bank, err);
 }
 
+static int open_calls(struct machine *m, struct err *err)
+{
+	int r = calls_init(&m->calls, m->loop);
+
+	return r < 0 ? err_sys(err, -r, "cannot watch an eventfd") : 0;
+}
+
 int machine_open(struct machine *m, struct loop *l,
-	const struct vmm_config *cfg, struct err *err)
+	struct vmm_config *cfg, struct err *err)
 {
 	int r;
 
-	*m = (struct machine){.cfg = cfg, .loop = l, .uart_irq = -1,
+	*m = (struct machine){.cfg = cfg,
+		.loop = l,
+		.uart_irq = -1,
 		.kvm = {.dev = -1, .vm = -1}};
 	m->calls.fd = -1;
 	r = kvm_open(&m->kvm, dup(cfg->kvm), err);
@@ -73,7 +82,9 @@ int machine_open(struct machine *m, struct loop *l,
 	if (r == 0)
 		r = open_platform(m, err);
 	if (r == 0)
-		r = open_devices(m, err);
+		r = open_calls(m, err);
+	if (r == 0)
+		r = devices_open(&m->devices, l, cfg, err);
 	if (r == 0)
 		kvm_seal(&m->kvm);
 	else
@@ -84,9 +95,11 @@ int machine_open(struct machine *m, struct loop *l,
 int machine_load(struct machine *m, struct err *err)
 {
 	struct boot_config boot = {.kernel = m->cfg->kernel,
-		.initrd = m->cfg->initrd, .cmdline = m->cfg->cmdline,
+		.initrd = m->cfg->initrd,
+		.cmdline = m->cfg->cmdline,
 		.protocol = m->cfg->boot ? BOOT_PVH : BOOT_LINUX,
-		.machine = {.n_cpus = m->cfg->cpus, .virtio = m->bank.where,
+		.machine = {.n_cpus = m->cfg->cpus,
+			.virtio = m->bank.where,
 			.n_virtio = m->bank.n}};
 
 	cpuid_template(m->cpuid, m->cfg->cpus);
@@ -111,8 +124,8 @@ int machine_start(struct machine *m, int (*confine)(void *arg),
 
 	if (r < 0)
 		return r;
-	r = loop_watch(m->loop, &m->cpus_watch, m->cpus.event_fd, EPOLLIN,
-		on_cpus);
+	r = loop_watch(
+		m->loop, &m->cpus_watch, m->cpus.event_fd, EPOLLIN, on_cpus);
 	if (r < 0)
 		return err_sys(err, -r, "cannot watch the processors");
 	r = vcpus_boot(&m->cpus, &m->entry, err);
@@ -130,6 +143,7 @@ void machine_done(struct machine *m)
 	vcpus_stop(&m->cpus);
 	conlog_flush(&m->console);
 	mmio_bank_done(&m->bank);
+	devices_done(&m->devices);
 	closep(&m->uart_irq);
 	free(TAKE_PTR(m->cpuid));
 	kvm_done(&m->kvm);
@@ -139,8 +153,10 @@ void machine_done(struct machine *m)
 static const char *kind(enum vm_end end)
 {
 	static const char *const name[] = {[VM_END_NONE] = "running",
-		[VM_END_OFF] = "off", [VM_END_RESET] = "reset",
-		[VM_END_CRASH] = "crash", [VM_END_INTERNAL] = "failed",
+		[VM_END_OFF] = "off",
+		[VM_END_RESET] = "reset",
+		[VM_END_CRASH] = "crash",
+		[VM_END_INTERNAL] = "failed",
 		[VM_END_STOPPED] = "stopped"};
 
 	return name[end];
@@ -162,7 +178,7 @@ enum vm_end machine_reason(struct machine *m, char *buf, size_t len)
 	if (end == VM_END_OFF || end == VM_END_STOPPED || !line[0])
 		(void)snprintf(buf, len, "%s: %s", kind(end), text);
 	else
-		(void)snprintf(buf, len, "%s: %s; console: %s", kind(end),
-			text, line);
+		(void)snprintf(
+			buf, len, "%s: %s; console: %s", kind(end), text, line);
 	return end;
 }

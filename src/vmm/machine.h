@@ -4,8 +4,9 @@
  * devices, from the birth message to the end. Owns everything it makes; the
  * descriptors stay the configuration's. Main thread.
  *
- *   machine_open   opens and connects everything; needs privileges
- *   machine_load   parses the kernel or a snapshot; needs none
+ *   machine_open   opens what needs the host's files and devices
+ *   machine_build  makes the devices and their threads; from here on jailed
+ *   machine_load   parses the kernel or a snapshot
  *   machine_start  the processors' threads; then the guest runs
  *   machine_done   from any state
  */
@@ -15,13 +16,14 @@
 #include "base/loop.h"
 #include "vmm/config.h"
 #include "vmm/conlog.h"
+#include "vmm/devices.h"
 #include "vmm/mmio.h"
 #include "vmm/power.h"
 #include "vmm/uart.h"
 #include "vmm/vcpu.h"
 
 struct machine {
-	const struct vmm_config *cfg;
+	struct vmm_config *cfg;
 	struct loop *loop;
 	struct kvm kvm;
 	struct ram ram;
@@ -36,12 +38,14 @@ struct machine {
 	struct power power;
 	struct calls calls;
 	struct mmio_bank bank;
+	struct devices devices;
 	struct boot_entry entry;
 	bool paused; /* somebody asked for it and it has happened */
 };
 
 int machine_open(struct machine *m, struct loop *l,
-	const struct vmm_config *cfg, struct err *err);
+	struct vmm_config *cfg, struct err *err);
+int machine_build(struct machine *m, struct err *err);
 int machine_load(struct machine *m, struct err *err);
 int machine_start(struct machine *m, int (*confine)(void *arg),
 	void *confine_arg, struct err *err);

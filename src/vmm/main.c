@@ -14,8 +14,15 @@
 #include <string.h>
 
 /* Exit codes: coved tells them apart where it has nothing else. */
-enum { EXIT_OFF = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_RESET = 10,
-	EXIT_CRASH = 11, EXIT_INTERNAL = 12, EXIT_STOPPED = 13 };
+enum {
+	EXIT_OFF = 0,
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	EXIT_RESET = 10,
+	EXIT_CRASH = 11,
+	EXIT_INTERNAL = 12,
+	EXIT_STOPPED = 13
+};
 
 static int exit_code(enum vm_end end)
 {
@@ -55,7 +62,7 @@ static void answer(const struct err *err)
 }
 
 static int build(struct machine *m, struct loop *l,
-	const struct vmm_config *cfg, struct err *err)
+	struct vmm_config *cfg, struct err *err)
 {
 	sigset_t set;
 	int r = machine_open(m, l, cfg, err);
@@ -68,7 +75,9 @@ static int build(struct machine *m, struct loop *l,
 	r = loop_signals(l, &set, on_signal, m);
 	if (r < 0)
 		return err_sys(err, -r, "cannot receive signals");
-	r = machine_load(m, err);
+	r = machine_build(m, err);
+	if (r == 0)
+		r = machine_load(m, err);
 	return r < 0 ? r : machine_start(m, NULL, NULL, err);
 }
 
@@ -119,7 +128,8 @@ int main(int argc, char **argv)
 	if (argc > 1 && streq(argv[1], "--probe"))
 		return probe_command(argc - 2, argv + 2);
 	if (argc > 1) {
-		(void)fprintf(stderr, "usage: cove-vmm (started by coved; see "
+		(void)fprintf(stderr,
+			"usage: cove-vmm (started by coved; see "
 			"docs/vmm.md)\n");
 		return EXIT_USAGE;
 	}

@@ -10,9 +10,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#define MAGIC 0x74726976u   /* "virt" */
-#define VENDOR 0x45564f43u  /* "COVE" */
-#define NONE 0xffffffffu    /* there is no shared memory region */
+#define MAGIC 0x74726976u  /* "virt" */
+#define VENDOR 0x45564f43u /* "COVE" */
+#define NONE 0xffffffffu   /* there is no shared memory region */
 
 #define S_ACK VIRTIO_CONFIG_S_ACKNOWLEDGE
 #define S_DRIVER VIRTIO_CONFIG_S_DRIVER
@@ -48,8 +48,8 @@ static void show_features(struct mmio *m)
 
 static struct mmio_queue *selected(struct mmio *m)
 {
-	return m->s.queue_sel < m->dev->n_queues ? &m->s.q[m->s.queue_sel] :
-						   NULL;
+	return m->s.queue_sel < m->dev->n_queues ? &m->s.q[m->s.queue_sel]
+						 : NULL;
 }
 
 static void show_queue(struct mmio *m)
@@ -107,8 +107,8 @@ static void on_failed(struct vdev_host *h, unsigned q)
 {
 	struct mmio *m = container_of(h, struct mmio, host);
 
-	__atomic_fetch_or(reg(m, VIRTIO_MMIO_STATUS), S_BROKEN,
-		__ATOMIC_SEQ_CST);
+	__atomic_fetch_or(
+		reg(m, VIRTIO_MMIO_STATUS), S_BROKEN, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(reg(m, VIRTIO_MMIO_INTERRUPT_STATUS),
 		VIRTIO_MMIO_INT_CONFIG, __ATOMIC_SEQ_CST);
 	interrupt(m);
@@ -141,8 +141,10 @@ static int start_queues(struct mmio *m)
 
 	for (unsigned i = 0; i < m->dev->n_queues && r == 0; i++) {
 		const struct mmio_queue *q = &m->s.q[i];
-		struct vq_config cfg = {.desc = q->desc, .avail = q->avail,
-			.used = q->used, .size = q->size};
+		struct vq_config cfg = {.desc = q->desc,
+			.avail = q->avail,
+			.used = q->used,
+			.size = q->size};
 		if (q->ready)
 			r = vdev_queue_start(m->dev, i, m->bank->gm, &cfg,
 				q->last_avail, own ? m->bell_fd[i] : -1);
@@ -226,8 +228,8 @@ static void run_queues(struct mmio *m)
 {
 	__atomic_fetch_or(reg(m, VIRTIO_MMIO_INTERRUPT_STATUS),
 		VIRTIO_MMIO_INT_VRING, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(reg(m, VIRTIO_MMIO_STATUS), S_RUNNING,
-		__ATOMIC_SEQ_CST);
+	__atomic_fetch_or(
+		reg(m, VIRTIO_MMIO_STATUS), S_RUNNING, __ATOMIC_SEQ_CST);
 	(void)calls_run(m->bank->calls, do_start, m);
 }
 
@@ -254,8 +256,8 @@ static void write_status(struct mmio *m, uint32_t v)
 	else if (bit == S_RUNNING && old == (S_ACK | S_DRIVER | S_FEATURES))
 		run_queues(m);
 	else if (bit == S_FAILED)
-		__atomic_fetch_or(reg(m, VIRTIO_MMIO_STATUS), S_FAILED,
-			__ATOMIC_SEQ_CST);
+		__atomic_fetch_or(
+			reg(m, VIRTIO_MMIO_STATUS), S_FAILED, __ATOMIC_SEQ_CST);
 	else if (bit != 0)
 		refuse(m);
 }
@@ -374,8 +376,8 @@ static void write_reg(struct mmio *m, uint32_t off, uint32_t v)
 	}
 }
 
-static void write_config(struct mmio *m, uint32_t off, const uint8_t *data,
-	unsigned len)
+static void write_config(
+	struct mmio *m, uint32_t off, const uint8_t *data, unsigned len)
 {
 	struct config_write w = {.m = m, .off = off, .len = len};
 
@@ -395,8 +397,8 @@ static void mmio_read(void *dev, uint64_t off, uint8_t *data, unsigned len)
 	memcpy(data, m->page + off, len);
 }
 
-static void mmio_write(void *dev, uint64_t off, const uint8_t *data,
-	unsigned len)
+static void mmio_write(
+	void *dev, uint64_t off, const uint8_t *data, unsigned len)
 {
 	struct mmio *m = dev;
 
@@ -464,13 +466,13 @@ static int make_events(struct mmio *m, uint64_t gpa)
 	if (r == 0 && k)
 		r = kvm_irqfd(k, m->gsi, m->irq_fd);
 	if (r == 0 && k)
-		r = kvm_doorbell(k, gpa + VIRTIO_MMIO_INTERRUPT_ACK,
-			m->ack_fd, -1);
+		r = kvm_doorbell(
+			k, gpa + VIRTIO_MMIO_INTERRUPT_ACK, m->ack_fd, -1);
 	return r < 0 ? r : make_bells(m, gpa);
 }
 
-int mmio_add(struct mmio_bank *b, struct bus *bus, struct vdev *dev,
-	struct err *err)
+int mmio_add(
+	struct mmio_bank *b, struct bus *bus, struct vdev *dev, struct err *err)
 {
 	struct mmio *m = &b->dev[b->n];
 	uint64_t gpa = GPA_VIRTIO + b->n * PAGE;
@@ -479,21 +481,24 @@ int mmio_add(struct mmio_bank *b, struct bus *bus, struct vdev *dev,
 	if (b->n == VIRTIO_MAX)
 		return err_set(err, ENOSPC, "too many devices");
 	assert(dev->config_len <= MMIO_CONFIG_MAX);
-	*m = (struct mmio){.host = {on_notify, on_failed}, .bank = b,
-		.dev = dev, .page = b->pages + b->n * PAGE,
-		.gsi = GSI_VIRTIO + (uint32_t)b->n, .irq_fd = -1,
+	*m = (struct mmio){.host = {on_notify, on_failed},
+		.bank = b,
+		.dev = dev,
+		.page = b->pages + b->n * PAGE,
+		.gsi = GSI_VIRTIO + (uint32_t)b->n,
+		.irq_fd = -1,
 		.ack_fd = -1};
 	for (unsigned i = 0; i < VDEV_QUEUES; i++)
 		m->bell_fd[i] = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	dev->host = &m->host;
-	b->where[b->n] = (struct acpi_mmio){
-		(uint32_t)gpa, (uint32_t)PAGE, m->gsi};
+	b->where[b->n] =
+		(struct acpi_mmio){(uint32_t)gpa, (uint32_t)PAGE, m->gsi};
 	b->n++;
 	r = make_events(m, gpa);
 	if (r < 0)
-		return err_sys(err, -r, "cannot connect device %s",
-			dev->ops->name);
+		return err_sys(
+			err, -r, "cannot connect device %s", dev->ops->name);
 	show_all(m);
 	bus_add(bus, gpa, PAGE, &mmio_ops, m);
 	return 0;
@@ -503,8 +508,7 @@ int mmio_bank_seal(struct mmio_bank *b, struct err *err)
 {
 	if (b->n == 0)
 		return 0;
-	return kvm_add_readonly(b->kvm, GPA_VIRTIO, b->pages, b->n * PAGE,
-		err);
+	return kvm_add_readonly(b->kvm, GPA_VIRTIO, b->pages, b->n * PAGE, err);
 }
 
 void mmio_bank_done(struct mmio_bank *b)

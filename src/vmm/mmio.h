@@ -53,10 +53,10 @@ struct mmio {
 	struct vdev_host host; /* first: the device's way back to us */
 	struct mmio_bank *bank;
 	struct vdev *dev;
-	uint8_t *page;  /* in the bank; little-endian registers */
+	uint8_t *page; /* in the bank; little-endian registers */
 	uint32_t gsi;
 	int irq_fd;
-	int ack_fd;     /* swallows acknowledgements */
+	int ack_fd;               /* swallows acknowledgements */
 	int bell_fd[VDEV_QUEUES]; /* [0] for all unless the device has own */
 	struct watch bell[VDEV_QUEUES];
 	pthread_mutex_t lock;

@@ -12,8 +12,8 @@ static void power_read(void *dev, uint64_t off, uint8_t *data, unsigned len)
 	memset(data, 0, len);
 }
 
-static void power_write(void *dev, uint64_t off, const uint8_t *data,
-	unsigned len)
+static void power_write(
+	void *dev, uint64_t off, const uint8_t *data, unsigned len)
 {
 	const struct power *p = dev;
 

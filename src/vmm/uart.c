@@ -26,8 +26,8 @@ enum {
 #define LSR_EMPTY 0x60u /* transmitter and its holding register */
 #define MSR_READY 0xb0u /* DCD, DSR, CTS */
 
-void uart_init(struct uart *u, struct conlog *log, void (*irq)(void *arg),
-	void *arg)
+void uart_init(
+	struct uart *u, struct conlog *log, void (*irq)(void *arg), void *arg)
 {
 	*u = (struct uart){.log = log, .irq = irq, .arg = arg};
 	pthread_mutex_init(&u->lock, NULL);
@@ -159,8 +159,8 @@ static void uart_read(void *dev, uint64_t off, uint8_t *data, unsigned len)
 	pthread_mutex_unlock(&u->lock);
 }
 
-static void uart_write(void *dev, uint64_t off, const uint8_t *data,
-	unsigned len)
+static void uart_write(
+	void *dev, uint64_t off, const uint8_t *data, unsigned len)
 {
 	struct uart *u = dev;
 

@@ -29,13 +29,13 @@ struct uart_state {
 struct uart {
 	pthread_mutex_t lock;
 	struct uart_state s;
-	struct conlog *log; /* used under the lock */
+	struct conlog *log;     /* used under the lock */
 	void (*irq)(void *arg); /* raises an edge; under the lock */
 	void *arg;
 };
 
-void uart_init(struct uart *u, struct conlog *log, void (*irq)(void *arg),
-	void *arg);
+void uart_init(
+	struct uart *u, struct conlog *log, void (*irq)(void *arg), void *arg);
 /* The part of the state that can be trusted after a restore. */
 void uart_restore(struct uart *u, const struct uart_state *s);
 

@@ -80,11 +80,10 @@ static void port_exit(struct vcpu *v)
 	/* A string instruction comes as one exit with a count. */
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
 		if (run->io.direction == KVM_EXIT_IO_OUT)
-			bus_write(v->set->pio, run->io.port, data,
-				run->io.size);
+			bus_write(
+				v->set->pio, run->io.port, data, run->io.size);
 		else
-			bus_read(v->set->pio, run->io.port, data,
-				run->io.size);
+			bus_read(v->set->pio, run->io.port, data, run->io.size);
 	}
 }
 
@@ -138,8 +137,8 @@ static void internal_error(struct vcpu *v)
 
 	vcpus_end(v->set, VM_END_INTERNAL,
 		"KVM internal error %u (%s) on vCPU %u at rip 0x%llx", n,
-		n < ARRAY_SIZE(name) && name[n] ? name[n] : "unknown",
-		v->index, (unsigned long long)where(v));
+		n < ARRAY_SIZE(name) && name[n] ? name[n] : "unknown", v->index,
+		(unsigned long long)where(v));
 }
 
 static void handle_exit(struct vcpu *v)
@@ -333,8 +332,12 @@ int vcpus_start(struct vcpus *s, struct kvm *k, unsigned n, struct bus *pio,
 	int r;
 
 	assert(n >= 1 && n <= VCPU_MAX);
-	*s = (struct vcpus){.kvm = k, .pio = pio, .mmio = mmio, .n = n,
-		.cpuid = cpuid, .confine = confine,
+	*s = (struct vcpus){.kvm = k,
+		.pio = pio,
+		.mmio = mmio,
+		.n = n,
+		.cpuid = cpuid,
+		.confine = confine,
 		.confine_arg = confine_arg};
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
@@ -440,7 +443,7 @@ uint64_t vcpus_exits(const struct vcpus *s, unsigned reason)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < s->n && reason < VCPU_EXITS; i++)
-		sum += __atomic_load_n(&s->v[i].exits[reason],
-			__ATOMIC_RELAXED);
+		sum += __atomic_load_n(
+			&s->v[i].exits[reason], __ATOMIC_RELAXED);
 	return sum;
 }

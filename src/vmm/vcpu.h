@@ -39,7 +39,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool started;
-	bool parked;                /* under set->lock */
+	bool parked;                           /* under set->lock */
 	int (*job)(struct vcpu *v, void *arg); /* under set->lock */
 	void *job_arg;
 	int job_result;
@@ -65,8 +65,8 @@ struct vcpus {
 	pthread_cond_t changed;
 	enum { VCPUS_PARK, VCPUS_RUN, VCPUS_QUIT } want;
 	unsigned n_parked;
-	unsigned n_failed;   /* threads that could not start */
-	enum vm_end end;     /* the first one counts */
+	unsigned n_failed; /* threads that could not start */
+	enum vm_end end;   /* the first one counts */
 	char end_text[256];
 };
 
@@ -78,8 +78,8 @@ int vcpus_start(struct vcpus *s, struct kvm *k, unsigned n, struct bus *pio,
 void vcpus_stop(struct vcpus *s);
 
 /* The first processor's registers for a fresh boot; all must be parked. */
-int vcpus_boot(struct vcpus *s, const struct boot_entry *entry,
-	struct err *err);
+int vcpus_boot(
+	struct vcpus *s, const struct boot_entry *entry, struct err *err);
 void vcpus_resume(struct vcpus *s);
 /* Asks all to park; event_fd tells when vcpus_parked() is true. */
 void vcpus_pause(struct vcpus *s);

@@ -33,23 +33,32 @@ int regs_cpuid(int vcpu, const struct kvm_cpuid2 *table, unsigned index)
 
 static struct kvm_segment code(bool is64)
 {
-	return (struct kvm_segment){.limit = 0xffffffff, .selector = 0x10,
-		.type = 11, .present = 1, .s = 1, .g = 1, .db = !is64,
+	return (struct kvm_segment){.limit = 0xffffffff,
+		.selector = 0x10,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.g = 1,
+		.db = !is64,
 		.l = is64};
 }
 
 static struct kvm_segment data(void)
 {
-	return (struct kvm_segment){.limit = 0xffffffff, .selector = 0x18,
-		.type = 3, .present = 1, .s = 1, .g = 1, .db = 1};
+	return (struct kvm_segment){.limit = 0xffffffff,
+		.selector = 0x18,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.g = 1,
+		.db = 1};
 }
 
 static void set_segments(struct kvm_sregs *s, bool is64)
 {
 	s->cs = code(is64);
 	s->ds = s->es = s->fs = s->gs = s->ss = data();
-	s->tr = (struct kvm_segment){
-		.limit = 0x67, .type = 11, .present = 1};
+	s->tr = (struct kvm_segment){.limit = 0x67, .type = 11, .present = 1};
 	s->gdt.base = GPA_GDT;
 	s->gdt.limit = 31;
 	s->idt.base = 0;

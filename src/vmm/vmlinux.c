@@ -41,7 +41,8 @@ static int read_at(int fd, void *p, size_t len, uint64_t off)
 static int check_header(const Elf64_Ehdr *eh, struct err *err)
 {
 	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0)
-		return err_set(err, ENOEXEC, "the kernel is no ELF file; give "
+		return err_set(err, ENOEXEC,
+			"the kernel is no ELF file; give "
 			"an uncompressed vmlinux (see cove-image kernel)");
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 ||
 		eh->e_ident[EI_DATA] != ELFDATA2LSB ||
@@ -69,8 +70,8 @@ static int open_elf(struct elf_file *f, struct err *err)
 	r = check_header(&f->eh, err);
 	if (r < 0)
 		return r;
-	r = read_at(f->fd, f->ph, f->eh.e_phnum * sizeof(f->ph[0]),
-		f->eh.e_phoff);
+	r = read_at(
+		f->fd, f->ph, f->eh.e_phnum * sizeof(f->ph[0]), f->eh.e_phoff);
 	return r < 0 ? err_sys(err, -r, "cannot read the kernel's headers") : 0;
 }
 
@@ -89,8 +90,8 @@ static void copy_pages(uint8_t *dst, const uint8_t *src, size_t len)
 }
 
 /* Where the file has holes there is nothing to read at all. */
-static int load_range(int fd, uint8_t *dst, uint64_t off, uint64_t len,
-	uint8_t *chunk)
+static int load_range(
+	int fd, uint8_t *dst, uint64_t off, uint64_t len, uint8_t *chunk)
 {
 	uint64_t at = 0;
 
@@ -124,7 +125,8 @@ static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
 		return 0;
 	dst = gmem_ptr(ram->gm, ph->p_paddr, ph->p_memsz);
 	if (!dst || ph->p_paddr < GPA_MIB || ph->p_filesz > ph->p_memsz)
-		return err_set(err, ENOEXEC, "the kernel does not fit into "
+		return err_set(err, ENOEXEC,
+			"the kernel does not fit into "
 			"%llu MiB of guest memory",
 			(unsigned long long)(ram->size / MIB));
 	if (!add_ok(ph->p_offset, ph->p_filesz, &file_end) ||
@@ -162,8 +164,8 @@ static void find_pvh(const uint8_t *p, size_t len, uint64_t *ret)
 	}
 }
 
-static void read_notes(const struct elf_file *f, const Elf64_Phdr *ph,
-	uint64_t *ret_pvh)
+static void read_notes(
+	const struct elf_file *f, const Elf64_Phdr *ph, uint64_t *ret_pvh)
 {
 	_cleanup_free_ uint8_t *p = NULL;
 
@@ -186,8 +188,8 @@ static uint64_t to_physical(const struct elf_file *f, uint64_t addr)
 	return addr;
 }
 
-int vmlinux_load(int fd, const struct ram *ram, struct vmlinux *ret,
-	struct err *err)
+int vmlinux_load(
+	int fd, const struct ram *ram, struct vmlinux *ret, struct err *err)
 {
 	struct elf_file f = {.fd = fd};
 	struct vmlinux k = {0};

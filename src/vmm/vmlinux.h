@@ -15,7 +15,7 @@ struct vmlinux {
 	uint64_t end;       /* first guest address after the kernel */
 };
 
-int vmlinux_load(int fd, const struct ram *ram, struct vmlinux *ret,
-	struct err *err);
+int vmlinux_load(
+	int fd, const struct ram *ram, struct vmlinux *ret, struct err *err);
 
 #endif

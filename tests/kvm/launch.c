@@ -61,8 +61,8 @@ static const struct opt table[] = {
 		"export a file or directory", 0, 0, "file"},
 	{"memory", 'm', OPT_SIZE, offsetof(struct options, memory), "SIZE",
 		"guest memory", 4 * MIB, 0, NULL},
-	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N",
-		"processors", 1, 64, NULL},
+	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N", "processors",
+		1, 64, NULL},
 	{"pvh", 0, OPT_FLAG, offsetof(struct options, pvh), NULL,
 		"start by the PVH protocol", 0, 0, NULL},
 	{"time", 0, OPT_FLAG, offsetof(struct options, time), NULL,
@@ -77,8 +77,8 @@ struct message {
 
 static void die(const char *what, const char *arg)
 {
-	(void)fprintf(stderr, "kvm-launch: %s%s%s: %s\n", what,
-		arg ? " " : "", arg ? arg : "", strerror(errno));
+	(void)fprintf(stderr, "kvm-launch: %s%s%s: %s\n", what, arg ? " " : "",
+		arg ? arg : "", strerror(errno));
 	exit(99);
 }
 
@@ -95,8 +95,8 @@ static void put_fd(struct message *m, uint16_t tag, int fd, const char *name)
 	(void)tlv_put_u32(&m->body, tag, add_fd(m, fd, name));
 }
 
-static void put_file(struct message *m, uint16_t tag, const char *path,
-	int flags)
+static void put_file(
+	struct message *m, uint16_t tag, const char *path, int flags)
 {
 	if (path)
 		put_fd(m, tag, open(path, flags | O_CLOEXEC, 0600), path);
@@ -132,8 +132,8 @@ static void put_share(struct message *m, const char *spec, size_t n)
 	(void)snprintf(name, sizeof(name), "%zu", n);
 	put_file(m, BE_FD, path, O_PATH);
 	(void)tlv_put_str(&m->body, BE_NAME, name);
-	(void)tlv_put_u32(&m->body, BE_FLAGS,
-		ro && streq(ro, "ro") ? AMF_RO : 0);
+	(void)tlv_put_u32(
+		&m->body, BE_FLAGS, ro && streq(ro, "ro") ? AMF_RO : 0);
 	tlv_end(&m->body, mark);
 	free(copy);
 }
@@ -148,8 +148,10 @@ static int listen_seqpacket(const char *dir, const char *name)
 
 	(void)snprintf(sa.path, sizeof(sa.path), "%s/%s", dir, name);
 	(void)unlink(sa.path);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)(void *)&sa,
-			      sizeof(sa)) < 0 || listen(fd, 8) < 0)
+	if (fd < 0 ||
+		bind(fd, (const struct sockaddr *)(void *)&sa, sizeof(sa)) <
+			0 ||
+		listen(fd, 8) < 0)
 		die("cannot listen on", sa.path);
 	return fd;
 }
@@ -174,9 +176,9 @@ static void put_run_dir(struct message *m, const char *dir)
 
 static void compose(struct message *m, const struct options *o)
 {
-	int log = o->console ? open(o->console,
-				       O_RDWR | O_CREAT | O_CLOEXEC, 0600) :
-			       dup(1);
+	int log = o->console
+		? open(o->console, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+		: dup(1);
 
 	buf_init(&m->body, BIRTH_MAX);
 	(void)tlv_put_str(&m->body, BT_NAME, "launch");
@@ -240,7 +242,8 @@ static int wait_for(pid_t pid, bool print_time, uint64_t start_ms)
 	if (wait4(pid, &status, 0, &ru) < 0)
 		die("cannot wait", NULL);
 	if (print_time)
-		(void)fprintf(stderr, "wall %.3f user %.3f system %.3f "
+		(void)fprintf(stderr,
+			"wall %.3f user %.3f system %.3f "
 			"maxrss %ld KiB\n",
 			(double)(now_ms() - start_ms) / 1e3,
 			seconds(ru.ru_utime), seconds(ru.ru_stime),
@@ -255,8 +258,11 @@ static int wait_for(pid_t pid, bool print_time, uint64_t start_ms)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.vmm = "cove-vmm", .kvm = "/dev/kvm",
-		.cmdline = "", .memory = 256 * MIB, .cpus = 1};
+	struct options o = {.vmm = "cove-vmm",
+		.kvm = "/dev/kvm",
+		.cmdline = "",
+		.memory = 256 * MIB,
+		.cpus = 1};
 	struct message m = {.n_fds = 0};
 	struct err err = {0};
 	int n, dashdash, pair[2];
@@ -264,7 +270,8 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	if (opt_parse(table, ARRAY_SIZE(table), &o, argc - 1, argv + 1, false,
-		    &n, &dashdash, &err) < 0 || n > 0) {
+		    &n, &dashdash, &err) < 0 ||
+		n > 0) {
 		(void)fprintf(stderr, "kvm-launch: %s\n", err.text);
 		return 2;
 	}

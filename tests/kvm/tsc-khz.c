@@ -36,7 +36,6 @@ int main(void)
 	sample(&ns0, &tsc0);
 	nanosleep(&gap, NULL);
 	sample(&ns1, &tsc1);
-	printf("%.0f\n",
-		(double)(tsc1 - tsc0) * 1e6 / (double)(ns1 - ns0));
+	printf("%.0f\n", (double)(tsc1 - tsc0) * 1e6 / (double)(ns1 - ns0));
 	return 0;
 }

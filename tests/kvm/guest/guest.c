@@ -53,7 +53,7 @@ void put_hex(uint64_t v)
 	while (shift > 0 && !(v >> shift & 15))
 		shift -= 4;
 	for (; shift >= 0; shift -= 4)
-		outb(UART, (uint8_t)"0123456789abcdef"[v >> shift & 15]);
+		outb(UART, (uint8_t) "0123456789abcdef"[v >> shift & 15]);
 }
 
 static void put_dec(unsigned v)

@@ -67,7 +67,7 @@ void guest_main(void);
 /* Interrupts: vectors 32.. count in seen[]; handler(v) may be set. */
 #define VECTORS 64
 extern volatile uint32_t seen[VECTORS];
-void irq_init(void);               /* IDT and local APIC */
+void irq_init(void);                           /* IDT and local APIC */
 void irq_route(unsigned gsi, unsigned vector); /* edge, to this CPU */
 /* Waits, interrupts on, until seen[vector] != before; false after a while. */
 bool irq_wait(unsigned vector, uint32_t before);

@@ -77,10 +77,10 @@ static void chains(uint64_t dev)
 	attempt(dev, 0, "a next outside the table");
 	attempt(dev, 5000, "a head outside the table");
 	for (uint16_t i = 0; i < QSIZE * 2; i++)
-		table[i] = (struct desc){(uint64_t)buffer, 1,
-			D_WRITE | D_NEXT, (uint16_t)(i + 1)};
-	q.desc[0] = (struct desc){
-		(uint64_t)table, sizeof(table), D_INDIRECT, 0};
+		table[i] = (struct desc){(uint64_t)buffer, 1, D_WRITE | D_NEXT,
+			(uint16_t)(i + 1)};
+	q.desc[0] =
+		(struct desc){(uint64_t)table, sizeof(table), D_INDIRECT, 0};
 	attempt(dev, 0, "an indirect chain longer than the queue");
 	table[0] = (struct desc){(uint64_t)table, 16, D_INDIRECT, 0};
 	q.desc[0] = (struct desc){(uint64_t)table, 16, D_INDIRECT, 0};

@@ -12,7 +12,8 @@ static void identity(uint64_t dev)
 	write32(dev + R_MAGIC, 0);
 	write32(dev + R_DEVICE, 99);
 	check(read32(dev + R_MAGIC) == 0x74726976 &&
-		read32(dev + R_DEVICE) != 99, "identity cannot be written");
+			read32(dev + R_DEVICE) != 99,
+		"identity cannot be written");
 }
 
 static void order(uint64_t dev)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * devices - which devices this sandbox has and how they are connected: disks,
+ * the shared directories, streams, entropy, memory given back. Owns them; the
+ * descriptors stay the configuration's, except the exports, which the file
+ * server takes. Loop's thread.
+ */
+#ifndef VMM_DEVICES_H
+#define VMM_DEVICES_H
+
+#include "fs/fs.h"
+#include "virtio/balloon.h"
+#include "virtio/blk.h"
+#include "virtio/fs_dev.h"
+#include "virtio/rng.h"
+#include "virtio/vsock.h"
+#include "vmm/config.h"
+#include "vmm/mmio.h"
+
+struct devices {
+	struct loop *loop;
+	struct blk *blk[BIRTH_DISKS];
+	struct fs *fs;
+	struct fs_dev *fs_dev;
+	struct vsock *vsock;
+	struct rng *rng;
+	struct balloon *balloon;
+};
+
+/* What needs the host's file system: before the jail. */
+int devices_open(struct devices *d, struct loop *l, struct vmm_config *cfg,
+	struct err *err);
+/* Makes the devices and their threads and puts them on the bus. */
+int devices_attach(struct devices *d, const struct vmm_config *cfg,
+	struct mmio_bank *bank, struct bus *bus, struct err *err);
+/* After mmio_bank_done(); the loop does not run. */
+void devices_done(struct devices *d);
+
+#endif
