@@ -301,7 +301,7 @@ bool vq_kicks_on(struct vq *q)
 	return vq_pending(q);
 }
 
-size_t iov_read(const struct iovec *iov, unsigned n, void *p, size_t len)
+size_t vq_iov_read(const struct iovec *iov, unsigned n, void *p, size_t len)
 {
 	uint8_t *to = p;
 	size_t done = 0;
@@ -315,7 +315,7 @@ size_t iov_read(const struct iovec *iov, unsigned n, void *p, size_t len)
 	return done;
 }
 
-size_t iov_write(
+size_t vq_iov_write(
 	const struct iovec *iov, unsigned n, const void *p, size_t len)
 {
 	const uint8_t *from = p;
@@ -330,7 +330,7 @@ size_t iov_write(
 	return done;
 }
 
-unsigned iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
+unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
 	struct iovec *out)
 {
 	unsigned k = 0;

@@ -99,14 +99,14 @@ void vq_kicks_off(struct vq *q);
 bool vq_kicks_on(struct vq *q);
 
 /* Bytes of iov copied to or from p; less than len when iov is shorter. */
-size_t iov_read(const struct iovec *iov, unsigned n, void *p, size_t len);
-size_t iov_write(
+size_t vq_iov_read(const struct iovec *iov, unsigned n, void *p, size_t len);
+size_t vq_iov_write(
 	const struct iovec *iov, unsigned n, const void *p, size_t len);
 /*
  * Copies the parts of in[0..n) that cover [skip, skip + len) to out, which has
  * room for n. Returns the number of parts.
  */
-unsigned iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
+unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
 	struct iovec *out);
 
 #endif

@@ -162,12 +162,12 @@ static void tx_chain(struct vsock *vs, const struct vq_chain *c)
 		vs->stats.dropped++;
 		return;
 	}
-	iov_read(c->rd, c->n_rd, &h, VSOCK_HDR);
+	vq_iov_read(c->rd, c->n_rd, &h, VSOCK_HDR);
 	if (h.len > c->rd_len - VSOCK_HDR) {
 		vs->stats.dropped++;
 		return;
 	}
-	n = iov_slice(c->rd, c->n_rd, VSOCK_HDR, h.len, iov);
+	n = vq_iov_slice(c->rd, c->n_rd, VSOCK_HDR, h.len, iov);
 	tx_packet(vs, &h, iov, n);
 }
 
@@ -266,7 +266,7 @@ void vsock_transport_reset(struct vsock *vs)
 	drop_all(vs);
 	if (vq_pop(q, iov, VQ_IOV_MAX, &c) <= 0 || c.wr_len < sizeof(ev))
 		return;
-	iov_write(c.wr, c.n_wr, &ev, sizeof(ev));
+	vq_iov_write(c.wr, c.n_wr, &ev, sizeof(ev));
 	vq_push(q, &c, sizeof(ev));
 	if (vq_should_notify(q))
 		vdev_notify(&vs->dev, VSOCK_Q_EVENT);

@@ -56,7 +56,7 @@ static bool pop_room(struct vsock *vs, struct vq_chain *c)
 static void push_packet(struct vsock *vs, const struct vq_chain *c,
 	const struct virtio_vsock_hdr *h)
 {
-	iov_write(c->wr, c->n_wr, h, VSOCK_HDR);
+	vq_iov_write(c->wr, c->n_wr, h, VSOCK_HDR);
 	vq_push(vsock_vq(vs, VSOCK_Q_RX), c, (uint32_t)VSOCK_HDR + h->len);
 	vs->stats.rx_packets++;
 	vs->stats.rx_bytes += h->len;
@@ -187,7 +187,7 @@ static void collect(
 		uint32_t len = MIN(
 			c->wr_len - (uint32_t)VSOCK_HDR, want - b->room);
 
-		b->n_data += iov_slice(c->wr, c->n_wr, VSOCK_HDR, len,
+		b->n_data += vq_iov_slice(c->wr, c->n_wr, VSOCK_HDR, len,
 			b->data_iov + b->n_data);
 		b->n_iov += c->n_rd + c->n_wr;
 		b->room += len;

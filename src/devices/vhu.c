@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/vhu.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+/* QEMU keeps the file system's config space itself. */
+static uint64_t our_protocol(const struct vhu *v)
+{
+	uint64_t p = VHU_P_MQ | VHU_P_REPLY_ACK | VHU_P_RESET_DEVICE;
+
+	return v->dev->ops->id == VIRTIO_ID_FS ? p : p | VHU_P_CONFIG;
+}
+
+static void drop_fds(struct vhu *v)
+{
+	for (size_t i = 0; i < v->n_fds; i++)
+		closep(&v->fds[i]);
+	v->n_fds = 0;
+}
+
+/* The one descriptor of a message, or -1. */
+static int take_fd(struct vhu *v)
+{
+	return v->n_fds == 1 ? TAKE_FD(v->fds[0]) : -1;
+}
+
+static void signal_fd(int fd)
+{
+	uint64_t one = 1;
+	ssize_t n = fd < 0 ? 0 : write(fd, &one, sizeof(one));
+
+	(void)n; /* full: the other side has not looked yet, and will */
+}
+
+static void on_notify(struct vdev_host *h, unsigned q)
+{
+	struct vhu *v = container_of(h, struct vhu, host);
+
+	signal_fd(v->ring[q].call_fd);
+}
+
+static void on_failed(struct vdev_host *h, unsigned q)
+{
+	struct vhu *v = container_of(h, struct vhu, host);
+
+	log_warn("%s: the guest broke queue %u; it needs a reset",
+		v->dev->ops->name, q);
+	signal_fd(v->ring[q].err_fd);
+}
+
+const struct vdev_host vhu_host = {.notify = on_notify, .failed = on_failed};
+
+static void on_kick(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct vhu_ring *r = container_of(w, struct vhu_ring, kick);
+	uint64_t count;
+
+	if (read(w->fd, &count, sizeof(count)) < 0 && errno != EAGAIN) {
+		loop_unwatch(l, w);
+		return;
+	}
+	vdev_kick(r->vhu->dev, (unsigned)(r - r->vhu->ring));
+}
+
+static int ring_start(struct vhu *v, unsigned i)
+{
+	struct vhu_ring *r = &v->ring[i];
+	int ret;
+
+	if (v->dev->q[i].vq.live || !r->enabled || r->kick_fd < 0 ||
+		!r->has_addr || !r->cfg.size || !v->gm)
+		return 0;
+	ret = vdev_queue_start(
+		v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd);
+	if (ret < 0)
+		return ret;
+	v->ran = true;
+	if (v->dev->ops->own_kicks)
+		return 0;
+	/* Level-triggered: a kick from before now still counts. */
+	return loop_watch(v->loop, &r->kick, r->kick_fd, EPOLLIN, on_kick);
+}
+
+static void ring_stop(struct vhu *v, unsigned i)
+{
+	struct vhu_ring *r = &v->ring[i];
+
+	loop_unwatch(v->loop, &r->kick);
+	if (v->dev->q[i].vq.live)
+		r->base = vdev_queue_stop(v->dev, i);
+}
+
+static bool any_live(const struct vhu *v)
+{
+	for (unsigned i = 0; i < v->dev->n_queues; i++)
+		if (v->dev->q[i].vq.live)
+			return true;
+	return false;
+}
+
+static void stop_all(struct vhu *v)
+{
+	for (unsigned i = 0; i < v->dev->n_queues; i++)
+		ring_stop(v, i);
+}
+
+static void reset_device(struct vhu *v)
+{
+	stop_all(v);
+	vdev_reset(v->dev);
+	v->ran = false;
+}
+
+static struct vhu_ring *ring_at(struct vhu *v, uint64_t index)
+{
+	return index < v->dev->n_queues ? &v->ring[index] : NULL;
+}
+
+/* A stopped ring that the message may configure, or NULL. */
+static struct vhu_ring *idle_ring(struct vhu *v, uint32_t index)
+{
+	if (!ring_at(v, index) || v->dev->q[index].vq.live)
+		return NULL;
+	return &v->ring[index];
+}
+
+static int reply(struct vhu *v, uint32_t size)
+{
+	v->msg.head.flags = VHU_VERSION | VHU_REPLY;
+	v->msg.head.size = size;
+	return 1;
+}
+
+static int reply_u64(struct vhu *v, uint64_t value)
+{
+	v->msg.u64 = value;
+	return reply(v, sizeof(v->msg.u64));
+}
+
+static int set_features(struct vhu *v)
+{
+	return vdev_ack_features(v->dev, v->msg.u64 & ~VHU_F_PROTOCOL);
+}
+
+static int map_memory(struct vhu *v, struct gmem *gm)
+{
+	const struct vhu_memory *m = &v->msg.memory;
+
+	if (m->n > VHU_REGIONS || m->n != v->n_fds ||
+		v->msg.head.size < 8 + m->n * sizeof(m->region[0]))
+		return -EINVAL;
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct vhu_region *r = &m->region[i];
+		uint64_t end;
+		int ret;
+
+		if (!add_ok(r->user, r->size, &end))
+			return -EINVAL;
+		ret = gmem_add_fd(gm, r->gpa, r->size, v->fds[i], r->offset);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int set_memory(struct vhu *v)
+{
+	_cleanup_(gmem_unrefp) struct gmem *gm = gmem_new();
+	int r = map_memory(v, gm);
+
+	if (r < 0)
+		return r;
+	r = vdev_set_memory(v->dev, gm);
+	gmem_unref(v->gm);
+	v->gm = TAKE_PTR(gm);
+	v->memory = v->msg.memory;
+	return r;
+}
+
+/* Addresses come as the front end sees them; only numbers change hands. */
+static int to_gpa(const struct vhu *v, uint64_t user, uint64_t *ret)
+{
+	for (uint32_t i = 0; i < v->memory.n; i++) {
+		const struct vhu_region *r = &v->memory.region[i];
+
+		if (user >= r->user && user - r->user < r->size) {
+			*ret = r->gpa + (user - r->user);
+			return 0;
+		}
+	}
+	return -EFAULT;
+}
+
+static int set_addr(struct vhu *v)
+{
+	const struct vhu_vring_addr *a = &v->msg.addr;
+	struct vhu_ring *r = idle_ring(v, a->index);
+	struct vq_config cfg;
+	int ret;
+
+	if (!r)
+		return -EINVAL;
+	cfg = r->cfg;
+	ret = to_gpa(v, a->desc, &cfg.desc);
+	ret = ret ? ret : to_gpa(v, a->avail, &cfg.avail);
+	ret = ret ? ret : to_gpa(v, a->used, &cfg.used);
+	if (ret < 0)
+		return ret;
+	r->cfg = cfg;
+	r->has_addr = true;
+	return 0;
+}
+
+static int set_num(struct vhu *v)
+{
+	struct vhu_ring *r = idle_ring(v, v->msg.state.index);
+
+	if (!r || !v->msg.state.num || v->msg.state.num > VQ_SIZE_MAX)
+		return -EINVAL;
+	r->cfg.size = (uint16_t)v->msg.state.num;
+	return 0;
+}
+
+/*
+ * Stopping looks the same for a paused machine and for a driver that starts
+ * anew; a ring that begins at zero again is the latter.
+ */
+static int set_base(struct vhu *v)
+{
+	struct vhu_ring *r = idle_ring(v, v->msg.state.index);
+
+	if (!r || v->msg.state.num > UINT16_MAX)
+		return -EINVAL;
+	if (v->ran && !any_live(v) && !v->msg.state.num)
+		reset_device(v);
+	r->base = (uint16_t)v->msg.state.num;
+	return 0;
+}
+
+static int get_base(struct vhu *v)
+{
+	struct vhu_ring *r = ring_at(v, v->msg.state.index);
+
+	if (!r)
+		return -EINVAL;
+	ring_stop(v, v->msg.state.index);
+	closep(&r->kick_fd);
+	v->msg.state.num = r->base;
+	return reply(v, sizeof(v->msg.state));
+}
+
+static int set_kick(struct vhu *v)
+{
+	struct vhu_ring *r = ring_at(v, v->msg.u64 & VHU_VRING_MASK);
+	int fd = take_fd(v);
+
+	if (!r || (fd < 0) != !!(v->msg.u64 & VHU_VRING_NOFD) ||
+		(fd >= 0 && fd_nonblock(fd, true) < 0)) {
+		closep(&fd);
+		return -EINVAL;
+	}
+	ring_stop(v, (unsigned)(r - v->ring));
+	closep(&r->kick_fd);
+	r->kick_fd = fd;
+	/* Without a doorbell the rings would have to be polled: refused. */
+	return fd < 0 ? -EOPNOTSUPP : ring_start(v, (unsigned)(r - v->ring));
+}
+
+/* The number stays, so that workers may write to it at any moment. */
+static int set_call(struct vhu *v)
+{
+	struct vhu_ring *r = ring_at(v, v->msg.u64 & VHU_VRING_MASK);
+	_cleanup_close_ int fd = take_fd(v);
+
+	if (!r)
+		return -EINVAL;
+	if (fd < 0)
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0 || fd_nonblock(fd, true) < 0 ||
+		dup3(fd, r->call_fd, O_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_err(struct vhu *v)
+{
+	struct vhu_ring *r = ring_at(v, v->msg.u64 & VHU_VRING_MASK);
+	int fd = take_fd(v);
+
+	if (!r || (fd >= 0 && fd_nonblock(fd, true) < 0)) {
+		closep(&fd);
+		return -EINVAL;
+	}
+	closep(&r->err_fd);
+	r->err_fd = fd;
+	return 0;
+}
+
+static int set_enable(struct vhu *v)
+{
+	struct vhu_ring *r = ring_at(v, v->msg.state.index);
+
+	if (!r)
+		return -EINVAL;
+	r->enabled = v->msg.state.num;
+	if (r->enabled)
+		return ring_start(v, v->msg.state.index);
+	ring_stop(v, v->msg.state.index);
+	return 0;
+}
+
+/* A reply of size 0 means "failed" (QEMU checks the size it asked for). */
+static int get_config(struct vhu *v)
+{
+	struct vhu_config *c = &v->msg.config;
+	uint32_t len = c->size;
+
+	if (len > VHU_CONFIG_MAX || v->msg.head.size < VHU_CONFIG_HEAD)
+		return -EINVAL;
+	if (vdev_config_read(v->dev, c->offset, c->data, len) < 0)
+		return reply(v, 0);
+	return reply(v, VHU_CONFIG_HEAD + len);
+}
+
+static int set_config(struct vhu *v)
+{
+	struct vhu_config *c = &v->msg.config;
+
+	if (c->size > VHU_CONFIG_MAX ||
+		v->msg.head.size < VHU_CONFIG_HEAD + c->size)
+		return -EINVAL;
+	return vdev_config_write(v->dev, c->offset, c->data, c->size);
+}
+
+static int dispatch(struct vhu *v)
+{
+	switch ((enum vhu_request)v->msg.head.request) {
+	case VHU_GET_FEATURES:
+		return reply_u64(v, v->dev->features | VHU_F_PROTOCOL);
+	case VHU_SET_FEATURES:
+		return set_features(v);
+	case VHU_GET_PROTOCOL_FEATURES:
+		return reply_u64(v, our_protocol(v));
+	case VHU_SET_PROTOCOL_FEATURES:
+		v->protocol = v->msg.u64 & our_protocol(v);
+		return v->msg.u64 & ~our_protocol(v) ? -EINVAL : 0;
+	case VHU_GET_QUEUE_NUM:
+		return reply_u64(v, v->dev->n_queues);
+	case VHU_SET_OWNER:
+		return 0;
+	case VHU_RESET_OWNER:
+	case VHU_RESET_DEVICE:
+		reset_device(v);
+		return 0;
+	case VHU_SET_MEM_TABLE:
+		return set_memory(v);
+	case VHU_SET_VRING_NUM:
+		return set_num(v);
+	case VHU_SET_VRING_ADDR:
+		return set_addr(v);
+	case VHU_SET_VRING_BASE:
+		return set_base(v);
+	case VHU_GET_VRING_BASE:
+		return get_base(v);
+	case VHU_SET_VRING_KICK:
+		return set_kick(v);
+	case VHU_SET_VRING_CALL:
+		return set_call(v);
+	case VHU_SET_VRING_ERR:
+		return set_err(v);
+	case VHU_SET_VRING_ENABLE:
+		return set_enable(v);
+	case VHU_GET_CONFIG:
+		return get_config(v);
+	case VHU_SET_CONFIG:
+		return set_config(v);
+	}
+	return -EOPNOTSUPP;
+}
+
+int vhu_handle(struct vhu *v)
+{
+	bool ack = (v->protocol & VHU_P_REPLY_ACK) &&
+		(v->msg.head.flags & VHU_NEED_REPLY);
+	int r = dispatch(v);
+
+	drop_fds(v);
+	if (r > 0 || !ack)
+		return r;
+	if (r < 0)
+		log_warn("vhost-user %s: request %u refused: %s",
+			v->dev->ops->name, v->msg.head.request, strerror(-r));
+	return reply_u64(v, r < 0);
+}
