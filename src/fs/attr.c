@@ -46,8 +46,7 @@ static void convert(const struct fs *fs, const struct node *n,
 		.mtime = (uint64_t)stx->stx_mtime.tv_sec,
 		.ctime = (uint64_t)stx->stx_ctime.tv_sec,
 		.atimensec = stx->stx_atime.tv_nsec,
-		/* The last byte of 999999999 is 255: never out of range. */
-		.mtimensec = stx->stx_mtime.tv_nsec ^ n->told.salt,
+		.mtimensec = stx->stx_mtime.tv_nsec,
 		.ctimensec = stx->stx_ctime.tv_nsec,
 		.mode = stx->stx_mode,
 		.nlink = stx->stx_nlink,
@@ -58,13 +57,19 @@ static void convert(const struct fs *fs, const struct node *n,
 	};
 }
 
-static void tell(struct fs *fs, struct node *n, const struct statx *stx,
+/* Returns how long the answer is good for. */
+static uint64_t tell(struct fs *fs, struct node *n, const struct statx *stx,
 	const struct lease *l, struct fuse_attr *ret)
 {
+	bool once;
+
 	fs_lock(fs);
-	told_set(n, stx, l);
+	once = told_set(n, stx, l);
 	convert(fs, n, stx, ret);
 	fs_unlock(fs);
+	if (once)
+		ret->mtimensec ^= 1; /* stays below a second */
+	return once ? 0 : lease_attr_ms(fs, l, stx);
 }
 
 static void valid(uint64_t ms, uint64_t *ret_sec, uint32_t *ret_nsec)
@@ -77,8 +82,7 @@ void fill_attr(struct fs *fs, struct node *n, const struct statx *stx,
 	const struct lease *l, struct fuse_attr_out *ret)
 {
 	*ret = (struct fuse_attr_out){0};
-	tell(fs, n, stx, l, &ret->attr);
-	valid(lease_attr_ms(fs, l, stx), &ret->attr_valid,
+	valid(tell(fs, n, stx, l, &ret->attr), &ret->attr_valid,
 		&ret->attr_valid_nsec);
 }
 
@@ -86,8 +90,7 @@ void fill_entry(struct fs *fs, struct node *n, const struct statx *stx,
 	const struct lease *l, struct fuse_entry_out *ret)
 {
 	*ret = (struct fuse_entry_out){.nodeid = n->id};
-	tell(fs, n, stx, l, &ret->attr);
-	valid(lease_attr_ms(fs, l, stx), &ret->attr_valid,
+	valid(tell(fs, n, stx, l, &ret->attr), &ret->attr_valid,
 		&ret->attr_valid_nsec);
 	valid(lease_entry_ms(fs, l), &ret->entry_valid, &ret->entry_valid_nsec);
 }

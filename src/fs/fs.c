@@ -81,6 +81,7 @@ int fs_new(const struct fs_config *config, struct fs **ret, struct err *err)
 	assert(config->n_workers && config->n_workers <= FS_WORKERS_MAX);
 	fs->config = *config;
 	fs->proc_fd = -1;
+	fs->inotify = -1;
 	fs->uid = geteuid();
 	fs->gid = getegid();
 	fs->max_handles = fds / 2;
@@ -105,7 +106,6 @@ void fs_drop(struct fs *fs)
 {
 	handle_drop_all(fs);
 	node_drop_all(fs);
-	watch_reset(fs);
 	fs->ready = false;
 }
 

@@ -96,21 +96,13 @@ bool lease_racy(const struct lease *l, const struct statx *stx)
 	return l->now_ns <= c->tv_nsec;
 }
 
-void told_set(struct node *n, const struct statx *stx, const struct lease *l)
+bool told_set(struct node *n, const struct statx *stx, const struct lease *l)
 {
 	struct told *t = &n->told;
-	bool same = t->mtime == stx->stx_mtime.tv_sec &&
-		t->mtime_ns == stx->stx_mtime.tv_nsec;
+	bool moved = t->mtime != stx->stx_mtime.tv_sec ||
+		t->mtime_ns != stx->stx_mtime.tv_nsec;
+	bool once = n->data_event && !moved;
 
-	/*
-	 * The guest drops cached data when mtime moves. If it did not move
-	 * although the data changed, move what the guest sees by some
-	 * nanoseconds until it really does.
-	 */
-	if (!same)
-		t->salt = 0;
-	else if (n->data_event)
-		t->salt = (uint8_t)MAX(1, (t->salt + 1) & 0xff);
 	n->data_event = false;
 	t->mtime = stx->stx_mtime.tv_sec;
 	t->mtime_ns = stx->stx_mtime.tv_nsec;
@@ -121,17 +113,20 @@ void told_set(struct node *n, const struct statx *stx, const struct lease *l)
 	t->uid = stx->stx_uid;
 	t->gid = stx->stx_gid;
 	t->nlink = stx->stx_nlink;
-	t->data = true;
-	t->ctime_ok = true;
+	t->data = !once;
+	t->ctime_ok = !once;
 	t->racy = lease_racy(l, stx);
+	return once;
 }
 
 void node_touched(struct fs *fs, struct node *n, enum touched what)
 {
 	fs_lock(fs);
 	n->told.ctime_ok = false;
-	if (what == TOUCH_DATA)
+	if (what == TOUCH_DATA) {
 		n->told.data = false;
+		n->own_gen = atomic_load(&fs->drains);
+	}
 	fs_unlock(fs);
 }
 

@@ -300,7 +300,7 @@ bool node_is(const struct fs *fs, const struct node *n, const struct statx *stx)
 		makedev(stx->stx_dev_major, stx->stx_dev_minor);
 }
 
-static struct node *node_find(struct fs *fs, uint16_t export, uint16_t volume,
+struct node *node_find(struct fs *fs, uint16_t export, uint16_t volume,
 	const struct statx *stx)
 {
 	uint64_t hash = ident_hash(export, volume, stx->stx_ino);

@@ -63,7 +63,6 @@ struct link {
 	struct node *dir;     /* reference held */
 	struct node *node;
 	struct list of_node; /* node->links, newest first */
-	bool queued;         /* in the revocation batch being built */
 	uint8_t len;
 	char name[]; /* NUL-terminated */
 };
@@ -77,7 +76,6 @@ struct told {
 	bool data;     /* the guest still trusts mtime and size */
 	bool ctime_ok; /* and ctime */
 	bool racy;     /* sampled in the clock tick of the last change */
-	uint8_t salt;  /* added to the mtime that the guest sees */
 };
 
 struct node {
@@ -101,8 +99,12 @@ struct node {
 	int wd;          /* inotify watch, or -1 */
 	struct hlink by_wd;
 	struct told told;
-	bool queued;     /* attributes are in the batch being built */
-	bool data_event; /* contents changed and mtime may not show it */
+	/*
+	 * The contents changed while mtime did not move: the next answer shows
+	 * another mtime once, so that the guest drops the pages it has.
+	 */
+	bool data_event;
+	uint32_t own_gen; /* watcher's drain count at our last own write */
 	/* What the guest has in its page cache was read at this ctime. */
 	bool seen;
 	int64_t seen_ctime;
@@ -148,6 +150,8 @@ void node_drop_all(struct fs *fs);
 void node_free_permanent(struct fs *fs, struct node *n);
 
 /* With the lock held. */
+struct node *node_find(struct fs *fs, uint16_t export, uint16_t volume,
+	const struct statx *stx);
 struct link *link_find(struct fs *fs, const struct node *dir, const char *name);
 void link_remove(struct fs *fs, struct link *l);
 /* Takes the lock. Forget that name in dir is cached. */

@@ -80,8 +80,10 @@ struct fs {
 
 	/* Bumped by the watcher for each event; see lease.c. */
 	_Atomic uint32_t seq[SEQ_SLOTS];
-	_Atomic bool leasing; /* watcher and agent both do their job */
+	_Atomic bool leasing;    /* watcher and agent both do their job */
+	_Atomic uint32_t drains; /* times the event queue was found empty */
 	_Atomic uint32_t agent_pid;
+	int inotify; /* -1 until fs_watch() */
 	struct watcher *watcher;
 
 	_Atomic uint64_t n_requests, n_refused, n_nodes, n_events, n_revoked;
@@ -149,8 +151,11 @@ _Atomic uint32_t *seq_slot(
 	struct fs *fs, const struct node *dir, const char *name);
 /* Could a change after the sample carry this very ctime? */
 bool lease_racy(const struct lease *l, const struct statx *stx);
-/* With the lock held: what the guest now knows about n. */
-void told_set(struct node *n, const struct statx *stx, const struct lease *l);
+/*
+ * With the lock held: what the guest now knows about n. True when it must see
+ * another mtime this once, and keep nothing (node.h, data_event).
+ */
+bool told_set(struct node *n, const struct statx *stx, const struct lease *l);
 /* The guest discards this by itself when it gets our reply. */
 enum touched { TOUCH_DATA, TOUCH_CTIME };
 void node_touched(struct fs *fs, struct node *n, enum touched what);
@@ -187,12 +192,11 @@ int fd_reopen(const struct fs *fs, int fd, int flags);
 /* "N" for use relative to the working directory /proc/self/fd. */
 const char *fd_name(int fd, char buf[16]);
 
-/* watch.c, with the loop's thread except watch_dir() and watch_gone(). */
+/* watch.c: from any thread. */
 void watch_free(struct fs *fs);
-void watch_reset(struct fs *fs);
 /* Watches r->node (a directory with a descriptor); true if it is watched. */
 bool watch_dir(struct nref *r);
-/* With the lock held, when the node is freed. */
+/* With the lock held, when the node dies. */
 void watch_gone(struct fs *fs, struct node *n);
 
 /* The operations: 0 with the reply appended, or -errno. */

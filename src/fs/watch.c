@@ -1,28 +1,382 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/priv.h"
+#include "fs/watch.h"
+
+#include <errno.h>
+#include <sys/inotify.h>
+
+#define NAMES_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+/* CLOSE_WRITE also ends what was written through a shared mapping. */
+#define DATA_MASK (IN_MODIFY | IN_CLOSE_WRITE)
+#define WATCH_MASK \
+	(NAMES_MASK | DATA_MASK | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK)
+
+/* -- which directories are watched -- */
+
+bool watch_dir(struct nref *r)
+{
+	struct fs *fs = r->fs;
+	struct node *n = r->node;
+	char path[16];
+	bool watched;
+
+	if (!atomic_load(&fs->leasing))
+		return false;
+	fs_lock(fs);
+	if (n->wd < 0 && r->fd >= 0 && n->export != FS_NO_EXPORT &&
+		fs->volumes[n->volume].watchable && fs->n_watches < WATCH_MAX) {
+		/* The working directory is /proc/self/fd. */
+		n->wd = inotify_add_watch(
+			fs->inotify, fd_name(r->fd, path), WATCH_MASK);
+		if (n->wd >= 0) {
+			table_add(&fs->by_wd, &n->by_wd, (uint64_t)n->wd);
+			fs->n_watches++;
+		}
+	}
+	watched = n->wd >= 0;
+	fs_unlock(fs);
+	return watched;
+}
+
+static void unwatch(struct fs *fs, struct node *n)
+{
+	table_del(&fs->by_wd, &n->by_wd);
+	n->wd = -1;
+	fs->n_watches--;
+}
+
+void watch_gone(struct fs *fs, struct node *n)
+{
+	int wd = n->wd;
+
+	unwatch(fs, n);
+	/* Two exports may show the same directory: one watch, two nodes. */
+	if (!table_first(&fs->by_wd, (uint64_t)wd))
+		(void)inotify_rm_watch(fs->inotify, wd);
+}
+
+/* The i-th node with this watch (a reference), or NULL. */
+static struct node *watched_node(struct fs *fs, int wd, unsigned i)
+{
+	struct node *n = NULL;
+	struct hlink *h;
+
+	fs_lock(fs);
+	h = table_first(&fs->by_wd, (uint64_t)wd);
+	while (h && i--)
+		h = table_next(h);
+	if (h) {
+		n = container_of(h, struct node, by_wd);
+		n->refs++;
+	}
+	fs_unlock(fs);
+	return n;
+}
+
+static void watch_ended(struct fs *fs, int wd)
+{
+	struct hlink *h;
+
+	fs_lock(fs);
+	while ((h = table_first(&fs->by_wd, (uint64_t)wd)))
+		unwatch(fs, container_of(h, struct node, by_wd));
+	fs_unlock(fs);
+}
+
+/* -- comparing -- */
+
+static bool meta_differs(const struct told *t, const struct statx *stx)
+{
+	return t->mode != stx->stx_mode || t->uid != stx->stx_uid ||
+		t->gid != stx->stx_gid || t->nlink != stx->stx_nlink;
+}
+
+static bool data_differs(const struct told *t, const struct statx *stx)
+{
+	return t->mtime != stx->stx_mtime.tv_sec ||
+		t->mtime_ns != stx->stx_mtime.tv_nsec ||
+		t->size != stx->stx_size;
+}
+
+static bool ctime_differs(const struct told *t, const struct statx *stx)
+{
+	return t->ctime != stx->stx_ctime.tv_sec ||
+		t->ctime_ns != stx->stx_ctime.tv_nsec;
+}
+
+/*
+ * The file looks as the guest was told, but was written since, and its clock
+ * was too coarse to show it. Our own writes raise the same event, until the
+ * queue has been empty twice since.
+ */
+static bool data_hidden(const struct fs *fs, const struct node *n)
+{
+	return n->told.racy && atomic_load(&fs->drains) - n->own_gen >= 2;
+}
+
+/* With the lock held. */
+static bool attr_stale(
+	struct fs *fs, struct node *n, const struct statx *stx, uint32_t mask)
+{
+	const struct told *t = &n->told;
+
+	if (meta_differs(t, stx))
+		return true;
+	if (t->data && data_differs(t, stx))
+		return true;
+	if (t->ctime_ok && ctime_differs(t, stx))
+		return true;
+	if (!t->data || !(mask & IN_MODIFY) || !data_hidden(fs, n))
+		return false;
+	n->data_event = true;
+	return true;
+}
+
+/* Something happened to name in dir. */
+static void check_name(
+	struct watcher *w, struct nref *dir, const char *name, uint32_t mask)
+{
+	struct fs *fs = w->fs;
+	struct statx stx;
+	struct link *l;
+	bool known, gone, stale = false;
+
+	fs_lock(fs);
+	l = link_find(fs, dir->node, name);
+	/* Data the guest does not trust anyway need not be looked at. */
+	known = l && !((mask & ~DATA_MASK) == 0 && !l->node->told.data);
+	fs_unlock(fs);
+	if (!known || nref_fd(dir) < 0)
+		return;
+	gone = name_stat(dir->fd, name, &stx) < 0;
+	fs_lock(fs);
+	l = link_find(fs, dir->node, name);
+	if (l) {
+		gone = gone || !node_is(fs, l->node, &stx);
+		stale = gone || attr_stale(fs, l->node, &stx, mask);
+	}
+	fs_unlock(fs);
+	if (stale)
+		revoke_name(w, dir->node, name, gone);
+}
+
+/* Its own attributes: names came or went (mask), or chmod and the like. */
+static void check_dir(struct watcher *w, struct nref *dir, uint32_t mask)
+{
+	struct fs *fs = w->fs;
+	struct statx stx;
+	bool trusted, stale;
+
+	fs_lock(fs);
+	trusted = dir->node->told.data || (mask & IN_ATTRIB);
+	fs_unlock(fs);
+	if (!trusted || nref_fd(dir) < 0 || fd_stat(dir->fd, &stx) < 0)
+		return;
+	fs_lock(fs);
+	stale = attr_stale(fs, dir->node, &stx, 0);
+	fs_unlock(fs);
+	if (stale)
+		revoke_name(w, dir->node, "", false);
+}
+
+/*
+ * A name appeared. It may be one more hard link to a file the guest knows, or
+ * the new name of a file that it has open: a look-up there tells it.
+ */
+static void check_arrived(struct watcher *w, struct nref *dir, const char *name)
+{
+	struct fs *fs = w->fs;
+	struct statx stx;
+	struct link *l;
+	struct node *n;
+	bool stale;
+
+	if (nref_fd(dir) < 0 || name_stat(dir->fd, name, &stx) < 0)
+		return;
+	fs_lock(fs);
+	l = link_find(fs, dir->node, name);
+	n = node_find(fs, dir->node->export, dir->node->volume, &stx);
+	stale = n && n->nlookup && !(l && l->node == n) &&
+		attr_stale(fs, n, &stx, 0);
+	fs_unlock(fs);
+	if (stale)
+		revoke_name(w, dir->node, name, false);
+}
+
+/* -- events -- */
+
+static void on_event(
+	struct watcher *w, struct nref *dir, uint32_t mask, const char *name)
+{
+	struct fs *fs = w->fs;
+
+	/* First: a worker that asks the host right now must not lease. */
+	if (name)
+		atomic_fetch_add(seq_slot(fs, dir->node, name), 1);
+	if (!name || (mask & NAMES_MASK))
+		atomic_fetch_add(seq_slot(fs, dir->node, ""), 1);
+	if (!name) {
+		check_dir(w, dir, mask);
+		return;
+	}
+	if (mask & NAMES_MASK)
+		check_dir(w, dir, mask);
+	if (mask & (IN_CREATE | IN_MOVED_TO))
+		check_arrived(w, dir, name);
+	if (!(mask & IN_CREATE))
+		check_name(w, dir, name, mask & IN_ALL_EVENTS);
+}
+
+static void dispatch(struct watcher *w, const struct inotify_event *ev)
+{
+	struct fs *fs = w->fs;
+
+	atomic_fetch_add_explicit(&fs->n_events, 1, memory_order_relaxed);
+	if (ev->mask & IN_Q_OVERFLOW) {
+		w->rescan = true;
+		w->scan_at = 0;
+		return;
+	}
+	if (ev->mask & IN_IGNORED) {
+		watch_ended(fs, ev->wd);
+		return;
+	}
+	for (unsigned i = 0;; i++) {
+		_cleanup_nref_ struct nref dir = nref_of(fs);
+
+		dir.node = watched_node(fs, ev->wd, i);
+		if (!dir.node)
+			break;
+		on_event(w, &dir, ev->mask, ev->len ? ev->name : NULL);
+	}
+}
+
+void watch_drain(struct watcher *w)
+{
+	char buf[8192] __attribute__((aligned(8)));
+	struct fs *fs = w->fs;
+
+	for (;;) {
+		ssize_t n = read(fs->inotify, buf, sizeof(buf));
+
+		if (n <= 0)
+			break;
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *ev =
+				(const void *)(buf + at);
+
+			at += (ssize_t)(sizeof(*ev) + ev->len);
+			dispatch(w, ev);
+		}
+	}
+	atomic_fetch_add(&fs->drains, 1);
+	if (w->rescan)
+		watch_rescan(w);
+	revoke_flush(w);
+}
+
+static void on_readable(struct loop *l, struct watch *wt, uint32_t events)
+{
+	watch_drain(container_of(wt, struct watcher, events));
+}
+
+/* -- when events were lost -- */
+
+/* The i-th name of a node: its directory (a reference) and the name. */
+static bool nth_link(struct fs *fs, uint32_t slot, unsigned i,
+	struct nref *ret_dir, char *ret_name)
+{
+	struct node *n;
+	bool more = false;
+
+	fs_lock(fs);
+	n = slot < fs->n_nodes_cap ? fs->nodes[slot] : NULL;
+	if (n) {
+		list_for_each (it, &n->links) {
+			struct link *l = list_entry(it, struct link, of_node);
+
+			if (i--)
+				continue;
+			__builtin_memcpy(ret_name, l->name, l->len + 1u);
+			ret_dir->node = l->dir;
+			ret_dir->node->refs++;
+			more = true;
+			break;
+		}
+	}
+	fs_unlock(fs);
+	return more;
+}
+
+static void rescan_node(struct watcher *w, uint32_t slot)
+{
+	for (unsigned i = 0;; i++) {
+		char name[FS_NAME_MAX + 1];
+		_cleanup_nref_ struct nref dir = nref_of(w->fs);
+
+		if (!nth_link(w->fs, slot, i, &dir, name))
+			break;
+		check_name(w, &dir, name, IN_ATTRIB);
+	}
+}
+
+static uint32_t slots(struct fs *fs)
+{
+	uint32_t n;
+
+	fs_lock(fs);
+	n = fs->n_nodes_cap;
+	fs_unlock(fs);
+	return n;
+}
+
+void watch_rescan(struct watcher *w)
+{
+	uint32_t n = slots(w->fs);
+
+	while (w->scan_at < n && revoke_room(w))
+		rescan_node(w, w->scan_at++);
+	if (w->scan_at < n)
+		return; /* goes on when the agent has caught up */
+	for (unsigned i = 0; i < w->fs->n_exports; i++) {
+		_cleanup_nref_ struct nref top = nref_of(w->fs);
+
+		top.node = node_ref(w->fs, w->fs->exports[i].node);
+		check_dir(w, &top, IN_ATTRIB);
+	}
+	w->rescan = false;
+}
+
+/* -- life -- */
+
+int fs_watch(struct fs *fs, struct loop *loop, struct err *err)
+{
+	struct watcher *w;
+	int e;
+
+	fs->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fs->inotify < 0)
+		return err_sys(err, errno, "file server: inotify");
+	w = xnew(struct watcher);
+	w->fs = fs;
+	w->loop = loop;
+	e = loop_watch(loop, &w->events, fs->inotify, EPOLLIN, on_readable);
+	if (e < 0) {
+		free(w);
+		return err_sys(err, -e, "file server: inotify");
+	}
+	revoke_init(w);
+	fs->watcher = w;
+	return 0;
+}
 
 void watch_free(struct fs *fs)
 {
-}
-void watch_reset(struct fs *fs)
-{
-}
-bool watch_dir(struct nref *r)
-{
-	return false;
-}
-void watch_gone(struct fs *fs, struct node *n)
-{
-}
-int fs_watch(struct fs *fs, struct loop *loop, struct err *err)
-{
-	return 0;
-}
-void fs_share(struct fs *fs, int sock)
-{
-	closep(&sock);
-}
-bool fs_settle(struct fs *fs, fs_settled_fn *fn, void *arg)
-{
-	return true;
+	struct watcher *w = fs->watcher;
+
+	if (w) {
+		loop_unwatch(w->loop, &w->events);
+		revoke_done(w);
+		free(w);
+	}
+	closep(&fs->inotify);
 }
