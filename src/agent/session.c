@@ -36,6 +36,7 @@ struct session {
 	int in_fd; /* owned; -1 when closed */
 	struct watch in_watch;
 	bool ended;
+	bool attached; /* the client came by ATTACH */
 	bool hung_up;
 	int wstatus;
 	struct timer linger;
@@ -71,7 +72,6 @@ static void session_free(struct session *s)
 	replay_free(s->replay);
 	strv_done(&s->argv);
 	list_del(&s->link);
-	s->m->n--;
 	free(s);
 }
 
@@ -98,6 +98,14 @@ static struct session *find(const struct sessions *m, uint32_t id)
 			return s;
 	}
 	return NULL;
+}
+
+/* Just forked, it may not lead its group yet: then it is alone. */
+static int kill_group(const struct session *s, int signo)
+{
+	if (kill(-s->pid, signo) == 0 || kill(s->pid, signo) == 0)
+		return 0;
+	return -errno;
 }
 
 bool session_survives(const struct session *s)
@@ -153,7 +161,7 @@ static void send_exit(struct session *s)
 	unbind(s, r < 0);
 }
 
-/* Keeps the newest of the ended sessions that nobody has fetched. */
+/* Only so many of the ended sessions that nobody has fetched are kept. */
 static void keep_ended(struct sessions *m)
 {
 	struct session *oldest = NULL;
@@ -183,6 +191,7 @@ static void linger_over(struct loop *l, struct timer *t);
 static void check_task(struct loop *l, struct task *t)
 {
 	struct session *s = container_of(t, struct session, check);
+	bool keep;
 
 	if (!s->ended)
 		return;
@@ -194,14 +203,13 @@ static void check_task(struct loop *l, struct task *t)
 		return;
 	}
 	loop_untimer(l, &s->linger);
-	if (s->client) {
+	keep = session_survives(s) && !(s->client && s->attached);
+	if (s->client)
 		send_exit(s);
-		session_free(s);
-	} else if (session_survives(s)) {
+	if (keep)
 		keep_ended(s->m);
-	} else {
+	else
 		session_free(s);
-	}
 }
 
 /* ---- output ---- */
@@ -399,7 +407,7 @@ static struct session *session_new(struct sessions *m, const struct request *req
 		s->id = ++m->next_id;
 	while (!s->id || find(m, s->id));
 	list_add_tail(&m->list, &s->link);
-	m->n++;
+	m->n_running++;
 	return s;
 }
 
@@ -430,9 +438,10 @@ int session_start(struct sessions *m, const struct request *req,
 
 	if (m->closed)
 		return err_set(err, ESHUTDOWN, "the sandbox is shutting down");
-	if (m->n >= SESSIONS_MAX)
+	if (m->n_running >= SESSIONS_MAX)
 		return err_set(err, EAGAIN,
-			"%u commands are running, no more are possible", m->n);
+			"%u commands are running, no more are possible",
+			m->n_running);
 	r = stdfds_open(req, &io);
 	if (r < 0)
 		return err_sys(err, -r, "exec: open stdio");
@@ -461,6 +470,7 @@ int session_attach(
 		return err_set(err, ENOENT, "no session %u", id);
 	unbind(s, false);
 	bind_client(s, c);
+	s->attached = true;
 	if (s->client && s->replay) {
 		p = replay_frames(s->replay, &len);
 		if (len && stream_send(&c->stream, p, len) < 0)
@@ -494,8 +504,8 @@ void session_client_gone(struct session *s)
 	}
 	s->hung_up = true;
 	if (!s->ended) {
-		(void)kill(-s->pid, SIGHUP);
-		(void)kill(-s->pid, SIGCONT);
+		(void)kill_group(s, SIGHUP);
+		(void)kill_group(s, SIGCONT);
 	}
 	close_input(s);
 	close_output(&s->out[0]);
@@ -506,12 +516,12 @@ void session_client_gone(struct session *s)
 int session_signal(struct sessions *m, uint32_t id, int signo, struct err *err)
 {
 	struct session *s = find(m, id);
+	int r;
 
 	if (!s || s->ended)
 		return err_set(err, ESRCH, "no running session %u", id);
-	if (kill(-s->pid, signo) < 0)
-		return err_sys(err, errno, "signal session %u", id);
-	return 0;
+	r = kill_group(s, signo);
+	return r < 0 ? err_sys(err, -r, "signal session %u", id) : 0;
 }
 
 static int put_session(const struct session *s, struct buf *b)
@@ -560,6 +570,7 @@ bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus)
 			continue;
 		s->ended = true;
 		s->wstatus = wstatus;
+		m->n_running--;
 		check_later(s);
 		return true;
 	}
@@ -573,6 +584,6 @@ void sessions_hangup_ttys(struct sessions *m)
 		struct session *s = list_entry(it, struct session, link);
 
 		if (!s->ended && (s->flags & EX_TTY))
-			(void)kill(-s->pid, SIGHUP);
+			(void)kill_group(s, SIGHUP);
 	}
 }

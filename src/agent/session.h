@@ -14,8 +14,10 @@
  *
  * Life:  client -> running -> ended -> EXIT sent -> freed
  *                     | hung up: SIGHUP, stdio closed, freed when reaped
- *                     | detached: output goes to the replay, kept after its end
- *                       until a client attaches or newer ones push it out
+ *                     | detached: output goes to the replay
+ *
+ * A session that may be detached is kept after its end until a client that
+ * attached has got its EXIT, or newer ones push it out.
  */
 #ifndef AGENT_SESSION_H
 #define AGENT_SESSION_H
@@ -24,8 +26,8 @@
 #include "agent/spawn.h"
 #include "agent/stream.h"
 
-#define SESSIONS_MAX 256u
-#define SESSIONS_ENDED_MAX 16u /* detached ones that nobody has fetched */
+#define SESSIONS_MAX 256u      /* running at once */
+#define SESSIONS_ENDED_MAX 16u /* kept for somebody to attach */
 #define SESSION_LINGER_MS 200u
 
 struct session;
@@ -49,8 +51,7 @@ struct sessions {
 	struct loop *loop;
 	const struct spawn_env *env;
 	struct list list;
-	unsigned int n;
-	unsigned int n_ended;
+	unsigned int n_running;
 	uint32_t next_id;
 	bool closed; /* shutting down: no new ones */
 	client_done_fn *done;
