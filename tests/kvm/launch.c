@@ -6,15 +6,18 @@
  */
 #include "base/fd.h"
 #include "base/opt.h"
+#include "host.h"
 #include "wire/agent.h"
 #include "wire/birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -30,6 +33,7 @@ struct options {
 	const char *restore;
 	struct opt_strs disks;
 	struct opt_strs shares;
+	struct opt_strs exec;
 	uint64_t memory;
 	uint32_t cpus;
 	bool pvh;
@@ -59,6 +63,9 @@ static const struct opt table[] = {
 		"FILE[,SERIAL[,ro]]", "attach a disk", 0, 0, "file"},
 	{"share", 0, OPT_STRS, offsetof(struct options, shares), "PATH[,ro]",
 		"export a file or directory", 0, 0, "file"},
+	{"exec", 0, OPT_STRS, offsetof(struct options, exec), "COMMAND",
+		"run this in the guest, then shut it down (needs --run-dir)", 0,
+		0, NULL},
 	{"memory", 'm', OPT_SIZE, offsetof(struct options, memory), "SIZE",
 		"guest memory", 4 * MIB, 0, NULL},
 	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N", "processors",
@@ -256,6 +263,49 @@ static int wait_for(pid_t pid, bool print_time, uint64_t start_ms)
 	return WEXITSTATUS(status);
 }
 
+static void stamp(const struct options *o, const char *what, uint64_t start)
+{
+	if (o->time)
+		(void)fprintf(stderr, "%s after %llu ms\n", what,
+			(unsigned long long)(now_ms() - start));
+}
+
+/* False when the monitor ended first. */
+static bool called(int listener, pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p[2] = {{listener, POLLIN, 0}, {pidfd, POLLIN, 0}};
+
+	(void)poll(p, pidfd >= 0 ? 2 : 1, HOST_WAIT_S * 1000);
+	(void)close(pidfd);
+	return p[0].revents != 0;
+}
+
+/* Plays coved; the worst status of the commands. */
+static int converse(
+	const struct options *o, int listener, pid_t pid, uint64_t start)
+{
+	char *paths[BIRTH_EXPORTS];
+	int control, worst = 0;
+
+	if (!called(listener, pid))
+		return 98;
+	for (size_t i = 0; i < o->shares.n; i++)
+		paths[i] =
+			xstrndup(o->shares.v[i], strcspn(o->shares.v[i], ","));
+	control = host_greet(listener, (const char *const *)paths, o->shares.n);
+	stamp(o, "ready", start);
+	for (size_t i = 0; i < o->exec.n; i++) {
+		int status = host_exec(o->run_dir, o->exec.v[i]);
+		worst = MAX(worst, status);
+		stamp(o, "command", start);
+	}
+	host_shutdown(control);
+	for (size_t i = 0; i < o->shares.n; i++)
+		free(paths[i]);
+	return worst;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.vmm = "cove-vmm",
@@ -267,6 +317,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	int n, dashdash, pair[2];
 	uint64_t start_ms = now_ms();
+	int listener = -1, status = 0, code;
 	pid_t pid;
 
 	if (opt_parse(table, ARRAY_SIZE(table), &o, argc - 1, argv + 1, false,
@@ -283,8 +334,14 @@ int main(int argc, char **argv)
 		die("cannot send the birth message", NULL);
 	for (uint32_t i = 0; i < m.n_fds; i++)
 		(void)close(m.fds[i]);
+	if (o.exec.n > 0)
+		listener = host_listen(o.run_dir);
 	pid = start(o.vmm, pair[1]);
 	(void)close(pair[1]);
 	await_birth(pair[0]);
-	return wait_for(pid, o.time, start_ms);
+	stamp(&o, "running", start_ms);
+	if (listener >= 0)
+		status = converse(&o, listener, pid, start_ms);
+	code = wait_for(pid, o.time, start_ms);
+	return code ? code : status;
 }
