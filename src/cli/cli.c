@@ -21,6 +21,8 @@ int cli_paths(struct cli *cli, struct err *err)
 int cli_exit_of(int code)
 {
 	switch (code) {
+	case EUSAGE:
+		return CLI_USAGE;
 	case EINVAL:
 	case EPERM:
 	case EACCES:
@@ -91,4 +93,11 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	say(prefix, line);
 	fprintf(stderr, "See: cove help %s\n", cli->cmd->name);
 	return CLI_USAGE;
+}
+
+int cli_refuse(const struct cli *cli, const struct err *err)
+{
+	if (err->code == EUSAGE)
+		return cli_usage(cli, "%s", err->text);
+	return cli_fail(err);
 }

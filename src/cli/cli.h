@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/paths.h"
+#include <errno.h>
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -19,6 +20,9 @@ enum cli_exit {
 	CLI_NOT_EXECUTABLE = 126,
 	CLI_NOT_FOUND = 127,
 };
+
+/* The errno of an err whose text is about the command line itself. */
+#define EUSAGE EBADRQC
 
 struct command;
 
@@ -35,6 +39,8 @@ int cli_paths(struct cli *cli, struct err *err);
 int cli_exit_of(int code);
 /* "cove: <text>" on stderr; the exit code that belongs to err->code. */
 int cli_fail(const struct err *err);
+/* cli_usage() for EUSAGE, else cli_fail(). */
+int cli_refuse(const struct cli *cli, const struct err *err);
 /* "cove: <text>" on stderr, without a failure. */
 void cli_note(const char *fmt, ...) _printf_(1, 2);
 /* "cove CMD: <text>" and where to read more on stderr; CLI_USAGE. */

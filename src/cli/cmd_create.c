@@ -38,10 +38,8 @@ static int run(const struct call *call)
 	int r = spec_parse(call->opts, call->argc, call->argv, call->dashdash,
 		NULL, &spec, &err);
 
-	if (r == -EINVAL)
-		return cli_usage(call->cli, "%s", err.text);
 	if (r < 0)
-		return cli_fail(&err);
+		return cli_refuse(call->cli, &err);
 	if (spec.argc)
 		r = cli_usage(call->cli,
 			"starts no command ('%s'); use: cove "

@@ -153,8 +153,10 @@ static void print_status(const struct cli *cli, const json_t *v)
 	_cleanup_free_ char *version = text_safe(jstr(v, "version"));
 	_cleanup_free_ char *started = text_safe(jstr(v, "started"));
 
-	printf("coved is %s\n", json_is_null(v) ? "not running" : "running");
-	if (!json_is_null(v))
+	bool running = json_is_true(json_object_get(v, "running"));
+
+	printf("coved is %s\n", running ? "running" : "not running");
+	if (running)
 		printf("version  %s\npid      %" PRIu64 "\nstarted  %s\n",
 			version, ju64(v, "pid"), started);
 	printf("socket   %s/coved.sock\nlog      %s\n", cli->paths.run, log);
@@ -169,15 +171,12 @@ static int status(struct cli *cli, bool json)
 	if (r < 0 && r != -ENOTCONN)
 		return cli_fail(&err);
 	if (r < 0)
-		v = json_null();
-	if (json) {
-		json_t *all =
-			json_pack("{s:b, s:O}", "running", r == 0, "daemon", v);
-		text_json(all);
-		json_decref(all);
-	} else {
+		v = json_object();
+	json_object_set_new(v, "running", json_boolean(r == 0));
+	if (json)
+		text_json(v);
+	else
 		print_status(cli, v);
-	}
 	json_decref(v);
 	return r == 0 ? CLI_OK : CLI_REFUSED;
 }

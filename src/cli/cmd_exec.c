@@ -111,7 +111,7 @@ static int run(const struct call *call)
 	if (r == 0 && o->detach_keys)
 		r = keys_parse(o->detach_keys, &keys, &err);
 	if (r < 0)
-		return cli_usage(call->cli, "%s", err.text);
+		return cli_refuse(call->cli, &err);
 	if (o->list)
 		return sessions_print(call->cli, x.sandbox, o->json);
 	r = env_parse_all(&o->env, &env, &x.req.n_env, &err);

@@ -51,7 +51,7 @@ static int run(const struct call *call)
 		"/logs?source=%s%s", source, o->follow ? "&follow=1" : "");
 	_cleanup_free_ char *path = sandbox_path(call->argv[0], tail, &err);
 	if (!path)
-		return cli_usage(call->cli, "%s", err.text);
+		return cli_fail(&err);
 	int r = api_stream(
 		&api, "GET", path, NULL, "text/plain", show, &terminal, &err);
 	if (r == -EPIPE && !err.code)

@@ -46,7 +46,7 @@ static int usage_error(const struct run_opts *o, struct err *err)
 	struct keys keys;
 
 	if (o->remove && o->detach)
-		return err_set(err, EINVAL,
+		return err_set(err, EUSAGE,
 			"--rm waits for the end of the "
 			"command and -d does not: choose one");
 	return o->detach_keys ? keys_parse(o->detach_keys, &keys, err) : 0;
@@ -209,10 +209,8 @@ static int run(const struct call *call)
 	if (r == 0)
 		r = spec_parse(call->opts, call->argc, call->argv,
 			call->dashdash, own, &j.spec, &err);
-	if (r == -EINVAL)
-		return cli_usage(call->cli, "%s", err.text);
 	if (r < 0)
-		return cli_fail(&err);
+		return cli_refuse(call->cli, &err);
 	r = run_job(&j);
 	json_decref(j.sandbox);
 	spec_done(&j.spec);

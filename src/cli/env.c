@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
 #include "cli/spec.h"
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,7 @@ int env_parse(const char *arg, char **ret, struct err *err)
 	size_t len = strcspn(arg, "=");
 
 	if (!name_ok(arg, len))
-		return err_set(err, EINVAL,
+		return err_set(err, EUSAGE,
 			"--env: '%.80s' is not K=V with a name of letters, "
 			"digits and '_'",
 			arg);
@@ -30,7 +31,7 @@ int env_parse(const char *arg, char **ret, struct err *err)
 	}
 	const char *value = getenv(arg);
 	if (!value)
-		return err_set(err, EINVAL,
+		return err_set(err, EUSAGE,
 			"--env: '%.80s' is not set here; write %.80s=VALUE",
 			arg, arg);
 	*ret = xasprintf("%s=%s", arg, value);

@@ -77,8 +77,7 @@ char *find_random_name(const struct spec *spec)
 {
 	static const char set[] = "abcdefghijkmnpqrstuvwxyz23456789";
 	const char *template = spec->template ? spec->template : SPEC_TEMPLATE;
-	_cleanup_free_ char *base =
-		name_default(template, directory_of(spec));
+	_cleanup_free_ char *base = name_default(template, directory_of(spec));
 	uint8_t random[4];
 	char suffix[sizeof(random) + 1] = "";
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/keys.h"
+#include "cli/cli.h"
 #include <errno.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ int keys_parse(const char *spec, struct keys *ret, struct err *err)
 		size_t len = strcspn(s, ",");
 		uint8_t key = parse_key(s, len);
 		if (!key || k.n == DETACH_KEYS_MAX)
-			return err_set(err, EINVAL,
+			return err_set(err, EUSAGE,
 				"'%.40s' is no key sequence: up to %d keys "
 				"like 'ctrl-p,ctrl-q', or 'none'",
 				spec, DETACH_KEYS_MAX);

@@ -21,7 +21,7 @@ struct keys {
 	uint64_t last_ms;
 };
 
-/* "ctrl-p,ctrl-q", "ctrl-],d" or "none". 0 or -EINVAL with text. */
+/* "ctrl-p,ctrl-q", "ctrl-],d" or "none". 0 or -EUSAGE with text. */
 int keys_parse(const char *spec, struct keys *ret, struct err *err);
 /*
  * Looks at len typed bytes. Returns how many of them go to the command; when

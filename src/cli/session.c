@@ -161,7 +161,8 @@ static void write_stream(struct session *s)
 	}
 	if (s->stream_dead)
 		buf_clear(&s->out);
-	if (s->detach_sent && buf_len(&s->out) == 0)
+	/* Without its number nobody could return to it. */
+	if (s->detach_sent && buf_len(&s->out) == 0 && s->result->id)
 		end(s, SESSION_DETACHED, 0);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/spec.h"
+#include "cli/cli.h"
 #include "cli/name.h"
 #include "cli/text.h"
 #include <errno.h>
@@ -28,12 +29,12 @@ static int add_operand(
 		return 0;
 	}
 	if (index > 0)
-		return err_set(err, EINVAL,
+		return err_set(err, EUSAGE,
 			"'%.80s' is neither the template nor a path; write "
 			"./%.80s for a directory, or put a command after --",
 			arg, arg);
 	if (*arg == '\0')
-		return err_set(err, EINVAL, "an empty template name");
+		return err_set(err, EUSAGE, "an empty template name");
 	s->template = arg;
 	return 0;
 }
@@ -109,7 +110,7 @@ static int check_opts(const struct run_opts *opts, struct err *err)
 	for (size_t i = 0; !known && i < ARRAY_SIZE(engines); i++)
 		known = streq(opts->engine, engines[i]);
 	if (!known)
-		return err_set(err, EINVAL,
+		return err_set(err, EUSAGE,
 			"--engine: '%.40s' is not auto, kvm or qemu",
 			opts->engine);
 	return opts->name ? name_check(opts->name, err) : 0;

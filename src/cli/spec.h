@@ -97,8 +97,8 @@ struct spec {
 
 /*
  * own: without a PATH the current directory is shared, unless it meets one of
- * these (run); NULL: it is not (create). 0, -EINVAL for a word that cannot be
- * understood (usage), other -errno for a refusal.
+ * these (run); NULL: it is not (create). 0, -EUSAGE for a word that cannot be
+ * understood, other -errno for a refusal.
  */
 int spec_parse(const struct run_opts *opts, int argc, char **argv, int dashdash,
 	const char *const *own, struct spec *ret, struct err *err);
@@ -113,7 +113,7 @@ json_t *spec_json(
 int spec_match(const struct spec *s, const struct run_opts *opts,
 	const json_t *sandbox, struct err *err);
 
-/* "K=V", or "K" taken from the environment, as "K=V". Heap; -EINVAL. */
+/* "K=V", or "K" taken from the environment, as "K=V". Heap; -EUSAGE. */
 int env_parse(const char *arg, char **ret, struct err *err);
 /* All of strs, as env_parse does; the array and its strings are the caller's. */
 int env_parse_all(const struct opt_strs *strs, char ***ret, size_t *ret_n,

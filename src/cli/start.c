@@ -8,10 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define READY_FD 3
-#define READY_MAX 4096u
-#define LOG_TAIL 400
-#define LOG_LIMIT (16u * 1024u * 1024u)
+#define ANSWER_MAX 4096u
 
 int start_connect(const struct paths *paths)
 {
@@ -28,51 +25,46 @@ char *start_log_path(const struct paths *paths)
 	return xasprintf("%s/coved.log", paths->state);
 }
 
-/* A log that has grown large begins anew; the old one is kept once. */
-static int open_log(const struct paths *paths, struct err *err)
+/* In the child: what coved says before it serves goes into the pipe. */
+static _Noreturn void become_coved(const char *program, int to)
 {
-	_cleanup_free_ char *path = start_log_path(paths);
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-	if (fd >= 0 && lseek(fd, 0, SEEK_END) > (off_t)LOG_LIMIT) {
-		_cleanup_free_ char *old = xasprintf("%s.1", path);
-		(void)rename(path, old);
-		close(fd);
-		fd = open(
-			path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	}
-	if (fd < 0)
-		return err_sys(err, errno, "cannot write %s", path);
-	return fd;
-}
-
-/* In the child: nothing of the caller's terminal or job stays. */
-static _Noreturn void become_daemon(const char *program, int log, int ready)
-{
-	char ready_fd[16];
 	char *const argv[] = {(char *)(uintptr_t) "coved",
-		(char *)(uintptr_t) "--ready-fd", ready_fd, NULL};
+		(char *)(uintptr_t) "--background", NULL};
 	sigset_t none;
 
-	snprintf(ready_fd, sizeof(ready_fd), "%d", READY_FD);
-	setsid();
+	/* Nothing of the caller's signals stays. */
 	for (int signo = 1; signo < NSIG; signo++)
 		signal(signo, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-		_exit(127);
-	/* dup2() onto itself would leave it close-on-exec. */
-	if (ready == READY_FD ? fd_cloexec(ready, false) < 0
-			      : dup2(ready, READY_FD) < 0)
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (dup2(null, 0) < 0 || dup2(to, 1) < 0 || dup2(to, 2) < 0)
 		_exit(127);
 	execv(program, argv);
-	dprintf(READY_FD, "cannot execute %s: %s", program, strerror(errno));
+	dprintf(2, "coved: cannot execute %s: %s\n", program, strerror(errno));
 	_exit(127);
 }
 
-static int spawn(const char *program, int log, int *ret_ready, struct err *err)
+/* Its working directory will be /: what is relative would move. */
+static void make_absolute(const struct paths *paths)
+{
+	const char *home = getenv("COVE_HOME");
+	const char *libexec = getenv("COVE_LIBEXEC");
+
+	if (home && *home && *home != '/') {
+		_cleanup_free_ char *full = xstrdup(paths->run);
+		*strrchr(full, '/') = '\0';
+		setenv("COVE_HOME", full, 1);
+	}
+	if (libexec && *libexec && *libexec != '/') {
+		_cleanup_free_ char *full = realpath(libexec, NULL);
+		if (full)
+			setenv("COVE_LIBEXEC", full, 1);
+	}
+}
+
+static pid_t spawn(const struct paths *paths, const char *program,
+	int *ret_from, struct err *err)
 {
 	int ends[2];
 
@@ -80,56 +72,51 @@ static int spawn(const char *program, int log, int *ret_ready, struct err *err)
 		return err_sys(err, errno, "cannot make a pipe");
 	_cleanup_close_ int from = ends[0];
 	_cleanup_close_ int to = ends[1];
+	make_absolute(paths);
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_sys(err, errno, "cannot start coved");
 	if (pid == 0)
-		become_daemon(program, log, to);
-	*ret_ready = TAKE_FD(from);
-	return 0;
+		become_coved(program, to);
+	*ret_from = TAKE_FD(from);
+	return pid;
 }
 
-/* What coved said, until it closed its end; NUL-terminated. */
-static size_t read_answer(int fd, char answer[READY_MAX])
+/* Up to the end of the pipe: coved closes it when it serves, or ends. */
+static void read_answer(int fd, char answer[ANSWER_MAX])
 {
 	size_t len = 0;
+	char more[256];
+	ssize_t n;
 
-	while (len < READY_MAX - 1) {
-		ssize_t n = read(fd, answer + len, READY_MAX - 1 - len);
+	for (;;) {
+		if (len < ANSWER_MAX - 1)
+			n = read(fd, answer + len, ANSWER_MAX - 1 - len);
+		else
+			n = read(fd, more, sizeof(more));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		len += (size_t)n;
-		answer[len] = '\0';
-		if (strncmp(answer, "ready\n", 6) == 0)
-			break;
+		if (len < ANSWER_MAX - 1)
+			len += (size_t)n;
 	}
 	while (len && answer[len - 1] == '\n')
 		len--;
 	answer[len] = '\0';
-	return len;
 }
 
-/* Quotes what the log says after `from`. */
-static int died(const struct paths *paths, off_t from, struct err *err)
+/* The last thing it said, without its own name before it. */
+static const char *reason(const char *answer)
 {
-	_cleanup_free_ char *path = start_log_path(paths);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char tail[LOG_TAIL + 1] = "";
-	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	off_t begin = end - from > LOG_TAIL ? end - LOG_TAIL : from;
+	static const char name[] = "coved: ";
+	const char *found = answer;
 
-	if (end > from && pread(fd, tail, (size_t)(end - begin), begin) > 0)
-		return err_set(err, ECHILD,
-			"coved did not start; the end of "
-			"%s:\n%s",
-			path, tail);
-	return err_set(err, ECHILD,
-		"coved ended before it was ready; see %s, "
-		"or run it in the foreground: cove daemon start --foreground",
-		path);
+	for (const char *p = answer; (p = strstr(p, name)); p++)
+		if (p == answer || p[-1] == '\n')
+			found = p + strlen(name);
+	return found;
 }
 
 /* Another cove may have started it at the same moment, and won. */
@@ -143,25 +130,27 @@ static bool is_served(const struct paths *paths)
 int start_daemon(const struct paths *paths, struct err *err)
 {
 	_cleanup_free_ char *program = NULL;
-	_cleanup_close_ int log = -1, ready = -1;
-	char answer[READY_MAX] = "";
+	_cleanup_close_ int from = -1;
+	char answer[ANSWER_MAX] = "";
+	int status = -1;
 
 	int r = paths_program("coved", &program, err);
-	if (r == 0)
-		r = paths_make(paths->state, err);
 	if (r < 0)
 		return r;
-	log = open_log(paths, err);
-	if (log < 0)
-		return log;
-	off_t from = lseek(log, 0, SEEK_END);
-	r = spawn(program, log, &ready, err);
-	if (r < 0)
-		return r;
-	size_t n = read_answer(ready, answer);
-	if (streq(answer, "ready") || is_served(paths))
+	pid_t pid = spawn(paths, program, &from, err);
+	if (pid < 0)
+		return (int)pid;
+	read_answer(from, answer);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (is_served(paths))
 		return 0;
-	if (n == 0)
-		return died(paths, from, err);
-	return err_set(err, ECHILD, "coved did not start: %s", answer);
+	_cleanup_free_ char *log = start_log_path(paths);
+	if (*reason(answer))
+		return err_set(
+			err, ECHILD, "coved did not start: %s", reason(answer));
+	return err_set(err, ECHILD,
+		"coved %s without a word; see %s, or run it in the "
+		"foreground: cove daemon start --foreground",
+		WIFSIGNALED(status) ? "died" : "ended", log);
 }
