@@ -43,6 +43,8 @@ struct jail_files {
 
 enum jail_profile {
 	JAIL_DEVICES, /* cove-devices */
+	JAIL_VMM,     /* cove-vmm: all its threads */
+	JAIL_VCPU,    /* cove-vmm: a vCPU's thread, on top of the other */
 };
 
 /* Closes everything from 3 on but keep[0..n), which are in no order. */
@@ -58,6 +60,9 @@ int jail_landlock(const struct jail_files *f, struct err *err);
 int jail_capabilities(uint64_t keep, struct err *err);
 int jail_limits(struct err *err);
 int jail_syscalls(enum jail_profile p, struct err *err);
+/* The same, and these ioctl requests are allowed on any descriptor. */
+int jail_syscalls_ioctl(enum jail_profile p, const unsigned long *requests,
+	size_t n, struct err *err);
 
 /*
  * What root keeps so that root's own files stay reachable through a share:

@@ -60,6 +60,19 @@ static const int file_write[] = {
 	SCMP_SYS(fremovexattr),
 };
 
+/* A thread that will only become stricter. */
+static const int narrow[] = {SCMP_SYS(seccomp), SCMP_SYS(prctl)};
+
+/* Run the guest, ring bells, write its console's log, stop. */
+static const int vcpu_thread[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(ftruncate), SCMP_SYS(futex), SCMP_SYS(sched_yield),
+	SCMP_SYS(clock_gettime), SCMP_SYS(getpid), SCMP_SYS(gettid),
+	SCMP_SYS(tgkill), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall), SCMP_SYS(madvise), SCMP_SYS(munmap),
+	SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
 struct group {
 	const int *calls;
 	size_t n;
@@ -78,11 +91,27 @@ static const struct group devices[] = {
 	GROUP(file_write),
 };
 
+static const struct group vmm[] = {
+	GROUP(core),
+	GROUP(event_loop),
+	GROUP(unix_sockets),
+	GROUP(file_read),
+	GROUP(file_write),
+	GROUP(narrow),
+};
+
+static const struct group vcpu[] = {
+	GROUP(vcpu_thread),
+};
+
 static const struct {
 	const struct group *groups;
 	size_t n;
+	bool one_thread; /* binds the caller only, and has no checked calls */
 } profiles[] = {
-	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices)},
+	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices), false},
+	[JAIL_VMM] = {vmm, ARRAY_SIZE(vmm), false},
+	[JAIL_VCPU] = {vcpu, ARRAY_SIZE(vcpu), true},
 };
 
 static int allow_groups(scmp_filter_ctx ctx, enum jail_profile p)
@@ -118,17 +147,36 @@ static int allow_checked(scmp_filter_ctx ctx)
 			       SCMP_SYS(socketpair), 1, unix_only);
 }
 
+static int allow_ioctls(
+	scmp_filter_ctx ctx, const unsigned long *requests, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_EQ, requests[i]));
+	return r;
+}
+
 int jail_syscalls(enum jail_profile p, struct err *err)
 {
+	return jail_syscalls_ioctl(p, NULL, 0, err);
+}
+
+int jail_syscalls_ioctl(enum jail_profile p, const unsigned long *requests,
+	size_t n, struct err *err)
+{
+	bool one = profiles[p].one_thread;
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
 
 	/* Threads that run already are bound as well. */
-	r = r ? r : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	r = r ? r : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, !one);
 	/* A tree of comparisons instead of a list: half the cost per call. */
 	r = r ? r : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	r = r ? r : allow_groups(ctx, p);
-	r = r ? r : allow_checked(ctx);
+	r = r || one ? r : allow_checked(ctx);
+	r = r ? r : allow_ioctls(ctx, requests, n);
 	r = r ? r : seccomp_load(ctx);
 	if (ctx)
 		seccomp_release(ctx);
