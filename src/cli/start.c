@@ -6,8 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/file.h>
 
+#define READY_FD 3
 #define ANSWER_MAX 4096u
 
 int start_connect(const struct paths *paths)
@@ -25,23 +26,30 @@ char *start_log_path(const struct paths *paths)
 	return xasprintf("%s/coved.log", paths->state);
 }
 
-/* In the child: what coved says before it serves goes into the pipe. */
+/*
+ * In the child: a session of its own, no terminal, no signal settings of the
+ * caller. What coved says on READY_FD is "ready", or why it is not.
+ */
 static _Noreturn void become_coved(const char *program, int to)
 {
 	char *const argv[] = {(char *)(uintptr_t) "coved",
-		(char *)(uintptr_t) "--background", NULL};
+		(char *)(uintptr_t) "--ready-fd", (char *)(uintptr_t) "3",
+		NULL};
 	sigset_t none;
 
-	/* Nothing of the caller's signals stays. */
+	setsid();
 	for (int signo = 1; signo < NSIG; signo++)
 		signal(signo, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (dup2(null, 0) < 0 || dup2(to, 1) < 0 || dup2(to, 2) < 0)
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* dup2() onto itself would leave it close-on-exec. */
+	if ((to == READY_FD ? fd_cloexec(to, false) < 0
+			    : dup2(to, READY_FD) < 0) ||
+		dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 		_exit(127);
 	execv(program, argv);
-	dprintf(2, "coved: cannot execute %s: %s\n", program, strerror(errno));
+	dprintf(READY_FD, "cannot execute %s: %s", program, strerror(errno));
 	_exit(127);
 }
 
@@ -63,8 +71,8 @@ static void make_absolute(const struct paths *paths)
 	}
 }
 
-static pid_t spawn(const struct paths *paths, const char *program,
-	int *ret_from, struct err *err)
+static int spawn(const struct paths *paths, const char *program, int *ret_from,
+	struct err *err)
 {
 	int ends[2];
 
@@ -80,46 +88,50 @@ static pid_t spawn(const struct paths *paths, const char *program,
 	if (pid == 0)
 		become_coved(program, to);
 	*ret_from = TAKE_FD(from);
-	return pid;
+	return 0;
 }
 
 /* Up to the end of the pipe: coved closes it when it serves, or ends. */
 static void read_answer(int fd, char answer[ANSWER_MAX])
 {
 	size_t len = 0;
-	char more[256];
 	ssize_t n;
 
-	for (;;) {
-		if (len < ANSWER_MAX - 1)
-			n = read(fd, answer + len, ANSWER_MAX - 1 - len);
-		else
-			n = read(fd, more, sizeof(more));
+	while (len < ANSWER_MAX - 1) {
+		n = read(fd, answer + len, ANSWER_MAX - 1 - len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		if (len < ANSWER_MAX - 1)
-			len += (size_t)n;
+		len += (size_t)n;
 	}
 	while (len && answer[len - 1] == '\n')
 		len--;
 	answer[len] = '\0';
 }
 
-/* The last thing it said, without its own name before it. */
-static const char *reason(const char *answer)
+/*
+ * Of several that start it at the same moment one does, and the others wait
+ * here until it is served. Held as long as the descriptor is open.
+ */
+static int take_turn(const struct paths *paths, struct err *err)
 {
-	static const char name[] = "coved: ";
-	const char *found = answer;
+	_cleanup_free_ char *path = xasprintf("%s/start.lock", paths->run);
+	_cleanup_close_ int fd = -1;
+	int r = paths_make(paths->run, err);
 
-	for (const char *p = answer; (p = strstr(p, name)); p++)
-		if (p == answer || p[-1] == '\n')
-			found = p + strlen(name);
-	return found;
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot write %s", path);
+	while ((r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return err_sys(err, errno, "cannot lock %s", path);
+	return TAKE_FD(fd);
 }
 
-/* Another cove may have started it at the same moment, and won. */
 static bool is_served(const struct paths *paths)
 {
 	_cleanup_close_ int fd = start_connect(paths);
@@ -127,30 +139,35 @@ static bool is_served(const struct paths *paths)
 	return fd >= 0;
 }
 
-int start_daemon(const struct paths *paths, struct err *err)
+static int start_locked(const struct paths *paths, struct err *err)
 {
 	_cleanup_free_ char *program = NULL;
+	_cleanup_free_ char *log = NULL;
 	_cleanup_close_ int from = -1;
 	char answer[ANSWER_MAX] = "";
-	int status = -1;
-
 	int r = paths_program("coved", &program, err);
+
+	if (r == 0)
+		r = spawn(paths, program, &from, err);
 	if (r < 0)
 		return r;
-	pid_t pid = spawn(paths, program, &from, err);
-	if (pid < 0)
-		return (int)pid;
 	read_answer(from, answer);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (is_served(paths))
+	if (streq(answer, "ready"))
 		return 0;
-	_cleanup_free_ char *log = start_log_path(paths);
-	if (*reason(answer))
-		return err_set(
-			err, ECHILD, "coved did not start: %s", reason(answer));
+	log = start_log_path(paths);
+	if (*answer)
+		return err_set(err, ECHILD, "coved did not start: %s", answer);
 	return err_set(err, ECHILD,
-		"coved %s without a word; see %s, or run it in the "
-		"foreground: cove daemon start --foreground",
-		WIFSIGNALED(status) ? "died" : "ended", log);
+		"coved ended without a word; see %s, or run it in the "
+		"foreground: coved --foreground",
+		log);
+}
+
+int start_daemon(const struct paths *paths, struct err *err)
+{
+	_cleanup_close_ int turn = take_turn(paths, err);
+
+	if (turn < 0)
+		return turn;
+	return is_served(paths) ? 0 : start_locked(paths, err);
 }
