@@ -43,6 +43,7 @@ struct jail_files {
 
 enum jail_profile {
 	JAIL_DEVICES, /* cove-devices */
+	JAIL_IMAGE,   /* the archive parser of cove-image: only descriptors */
 	JAIL_VMM,     /* cove-vmm: all its threads */
 	JAIL_VCPU,    /* cove-vmm: a vCPU's thread, on top of the other */
 };

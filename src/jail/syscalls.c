@@ -73,6 +73,13 @@ static const int vcpu_thread[] = {
 	SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
+/* Reading and writing files that are open. */
+static const int file_data[] = {
+	SCMP_SYS(poll), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+};
+
 struct group {
 	const int *calls;
 	size_t n;
@@ -104,12 +111,18 @@ static const struct group vcpu[] = {
 	GROUP(vcpu_thread),
 };
 
+static const struct group image[] = {
+	GROUP(core),
+	GROUP(file_data),
+};
+
 static const struct {
 	const struct group *groups;
 	size_t n;
 	bool one_thread; /* binds the caller only, and has no checked calls */
 } profiles[] = {
 	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices), false},
+	[JAIL_IMAGE] = {image, ARRAY_SIZE(image), false},
 	[JAIL_VMM] = {vmm, ARRAY_SIZE(vmm), false},
 	[JAIL_VCPU] = {vcpu, ARRAY_SIZE(vcpu), true},
 };
