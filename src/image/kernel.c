@@ -7,10 +7,10 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "image/cache.h"
-#include "image/child.h"
 #include "image/cpio.h"
 #include "image/job.h"
-#include "image/kernel_src.h"
+#include "image/kernel_parts.h"
+#include "image/worker.h"
 #include "tls/digest.h"
 
 #include <dirent.h>
@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 
 #define INIT_MAX (64 * MIB)
-#define LIST_MAX 99u /* file names begin with two digits */
 #define SPACE_NEEDED (512 * MIB)
 
 struct kernel_job {
@@ -122,14 +121,23 @@ static const char *str_of(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-static bool same_file(const json_t *a, const json_t *b)
+static bool same_value(const json_t *a, const json_t *b, const char *key)
 {
-	return json_equal(json_object_get(a, "path"),
-		       json_object_get(b, "path")) &&
-		json_equal(json_object_get(a, "size"),
-			json_object_get(b, "size")) &&
-		json_equal(json_object_get(a, "mtime_ns"),
-			json_object_get(b, "mtime_ns"));
+	return json_equal(json_object_get(a, key), json_object_get(b, key));
+}
+
+/*
+ * The same file by name, size and time, or, from another build for example,
+ * the same bytes.
+ */
+static bool same_init(struct kernel_job *j, const json_t *init)
+{
+	if (same_value(init, j->init, "path") &&
+		same_value(init, j->init, "size") &&
+		same_value(init, j->init, "mtime_ns"))
+		return true;
+	return same_value(init, j->init, "size") && load_init(j, NULL) == 0 &&
+		same_value(init, j->init, "sha256");
 }
 
 /* All three files have the sizes that were written; contents: see verify. */
@@ -187,7 +195,7 @@ static json_t *find_entry(struct kernel_job *j, bool *ret_exact)
 			json_decref(meta);
 			continue;
 		}
-		*ret_exact = same_file(json_object_get(meta, "init"), j->init);
+		*ret_exact = same_init(j, json_object_get(meta, "init"));
 		if (!best || *ret_exact) {
 			json_decref(best);
 			best = json_incref(meta);
@@ -225,32 +233,53 @@ static int finish(
 
 /* A new entry. */
 
-static int write_file(struct kernel_job *j, const char *name, const void *a,
-	size_t a_len, const void *b, size_t b_len, struct err *err)
+/* A new file of the entry, readable too: its digest is taken from it. */
+static int open_file(struct kernel_job *j, const char *name, struct err *err)
 {
-	_cleanup_close_ int fd = openat(
-		j->tmp_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : fd_write_all(fd, a, a_len);
+	int fd = openat(
+		j->tmp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (r == 0 && b_len)
-		r = fd_write_all(fd, b, b_len);
-	if (r < 0)
-		return err_sys(err, -r, "cannot write %s/%s/%s", j->cache.path,
-			j->tmp, name);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot write %s/%s/%s",
+			j->cache.path, j->tmp, name);
+	return fd;
+}
+
+static int note_size(
+	struct kernel_job *j, const char *name, int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "%s", name);
 	json_object_set_new(json_object_get(j->meta, "sizes"), name,
-		json_integer((json_int_t)(a_len + b_len)));
+		json_integer(st.st_size));
 	return 0;
 }
 
-static int write_initrd(
-	struct kernel_job *j, const struct blob *mods, struct err *err)
+/* /init, then the modules as they are. */
+static int write_initrd(struct kernel_job *j, struct err *err)
 {
+	_cleanup_free_ char *path = xasprintf("%s/modules.cpio", j->tmp);
 	_cleanup_(cpio_done) struct cpio c = {0};
+	_cleanup_close_ int fd = open_file(j, "initrd.cpio", err);
+	_cleanup_free_ char *mods = NULL;
+	ssize_t n;
+	int r;
 
+	if (fd < 0)
+		return fd;
+	n = fd_slurp_at(j->cache.fd, path, MODULES_MAX, &mods);
+	if (n < 0)
+		return err_sys(err, (int)-n, "cannot read %s", path);
 	cpio_file(&c, "init", 0755, j->init_data.p, j->init_data.len);
 	cpio_end(&c);
-	return write_file(
-		j, "initrd.cpio", c.out.p, c.out.len, mods->p, mods->len, err);
+	r = fd_write_all(fd, c.out.p, c.out.len);
+	if (r == 0)
+		r = fd_write_all(fd, mods, (size_t)n);
+	if (r < 0)
+		return err_sys(err, -r, "cannot write the initrd");
+	return note_size(j, "initrd.cpio", fd, err);
 }
 
 /* The id names every byte the guest boots from. */
@@ -330,9 +359,6 @@ static int relink(struct kernel_job *j, const json_t *old, struct err *err)
 	static const char *const keys[] = {
 		"vmlinux_sha256", "modules_sha256", "modules", "origin"};
 	const char *old_id = str_of(old, "id");
-	_cleanup_free_ char *mods_path = xasprintf("%s/modules.cpio", old_id);
-	_cleanup_(blob_done) struct blob mods = {0};
-	ssize_t n;
 	int r;
 
 	progress_say(j->p, "initrd", "cove-init has changed");
@@ -353,99 +379,9 @@ static int relink(struct kernel_job *j, const json_t *old, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	n = fd_slurp_at(j->cache.fd, mods_path, MODULES_MAX, (char **)&mods.p);
-	if (n < 0)
-		return err_sys(err, (int)-n, "cannot read %s", mods_path);
-	mods.len = (size_t)n;
 	set_id(j, str_of(old, "version"));
-	r = write_initrd(j, &mods, err);
+	r = write_initrd(j, err);
 	return r < 0 ? r : commit_entry(j, err);
-}
-
-/*
- * Debug information and BTF are of no use in the guest and take half of the
- * load time. Without binutils the modules go as they are.
- */
-static void strip_modules(const char *dir, struct module_list *lists, size_t n)
-{
-	_cleanup_free_ char *strip = child_find("strip");
-
-	for (size_t l = 0; strip && l < n; l++) {
-		for (size_t k = 0; k < lists[l].n; k++) {
-			struct module *m = lists[l].v[k];
-			_cleanup_free_ char *path = xasprintf("%s/m.ko", dir);
-			const char *argv[] = {"strip", "--strip-debug",
-				"--remove-section=.BTF", path, NULL};
-			char *p = NULL;
-			ssize_t len;
-
-			if (fd_replace_at(AT_FDCWD, path, m->p, m->len, 0600) <
-				0)
-				return;
-			if (child_run(argv, NULL, "binutils", MIB, NULL, NULL) <
-				0)
-				continue;
-			len = fd_slurp_at(AT_FDCWD, path, MODULE_MAX, &p);
-			if (len > 0) {
-				free(m->p);
-				m->p = (uint8_t *)TAKE_PTR(p);
-				m->len = (size_t)len;
-			}
-			free(p);
-			unlink(path);
-		}
-	}
-}
-
-static int put_modules(struct cpio *c, const char *dir,
-	const struct module_list *l, json_t *names, struct err *err)
-{
-	if (l->n > LIST_MAX)
-		return err_set(err, EFBIG, "too many kernel modules");
-	cpio_dir(c, dir);
-	for (size_t k = 0; k < l->n; k++) {
-		_cleanup_free_ char *path =
-			xasprintf("%s/%02zu-%s.ko", dir, k, l->v[k]->file);
-
-		cpio_file(c, path, 0644, l->v[k]->p, l->v[k]->len);
-		json_array_append_new(names, json_string(l->v[k]->name));
-	}
-	return 0;
-}
-
-static int pack_modules(struct kernel_job *j, struct kernel_src *s,
-	struct cpio *c, struct err *err)
-{
-	struct module_list lists[2] = {0};
-	json_t *early = json_array(), *late = json_array();
-	_cleanup_free_ char *dir = xasprintf("%s/%s", j->cache.path, j->tmp);
-	size_t missing[2] = {0};
-	int r;
-
-	progress_say(j->p, "modules", "selecting from %zu", s->mods.n);
-	json_object_set_new(j->meta, "modules",
-		json_pack("{s:o, s:o}", "early", early, "late", late));
-	r = modules_select(&s->mods, modules_early, n_modules_early, &lists[0],
-		&missing[0], err);
-	if (r == 0)
-		r = modules_select(&s->mods, modules_late, n_modules_late,
-			&lists[1], &missing[1], err);
-	if (r == 0 && s->mods.builtin && missing[0])
-		progress_say(j->p, "modules",
-			"%zu modules that the guest needs to boot are not in "
-			"this kernel",
-			missing[0]);
-	if (r == 0) {
-		strip_modules(dir, lists, 2);
-		r = put_modules(c, "modules", &lists[0], early, err);
-	}
-	if (r == 0)
-		r = put_modules(c, "modules/late", &lists[1], late, err);
-	if (r == 0)
-		cpio_end(c);
-	module_list_done(&lists[0]);
-	module_list_done(&lists[1]);
-	return r;
 }
 
 static int obtain(struct kernel_job *j, struct kernel_src *s, struct err *err)
@@ -454,54 +390,119 @@ static int obtain(struct kernel_job *j, struct kernel_src *s, struct err *err)
 	const struct job_opts *o = j->o;
 
 	if (o->vmlinux)
-		return kernel_src_files(s, o->vmlinux, o->modules, j->p, err);
+		return kernel_src_files(s, o->vmlinux, o->modules, err);
 	if (o->deb)
-		return kernel_src_deb(s, o->deb, j->p, err);
+		return kernel_src_deb(s, o->deb, err);
 	return kernel_src_apt(s, o->version ? o->version : "", dir, j->p, err);
 }
 
-static void set_sha(json_t *o, const char *key, const struct blob *b)
+/* The worker's side. */
+struct parts_job {
+	struct kernel_src *src;
+	int vmlinux;
+	int modules;
+};
+
+static int parts_worker(void *arg, void *ret, struct err *err)
+{
+	struct parts_job *pj = arg;
+
+	return kernel_parts_make(pj->src, pj->vmlinux, pj->modules, ret, err);
+}
+
+/* The version becomes the name of a directory. */
+static bool version_ok(const char *s)
+{
+	static const char ok[] = "abcdefghijklmnopqrstuvwxyz"
+				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+_~-";
+	size_t n = strlen(s);
+
+	return n > 0 && s[0] != '.' && strspn(s, ok) == n;
+}
+
+/* Names, one a line, as the worker sent them. */
+static json_t *names_of(char *lines)
+{
+	json_t *list = json_array();
+
+	for (char *save, *one = strtok_r(lines, "\n", &save); one;
+		one = strtok_r(NULL, "\n", &save))
+		json_array_append_new(list, json_string(one));
+	return list;
+}
+
+static int set_file(struct kernel_job *j, const char *key, const char *name,
+	int fd, struct err *err)
 {
 	char hex[SHA256_HEX];
+	int r = digest_of_fd(fd, hex);
 
-	digest_of(b->p, b->len, hex);
-	json_object_set_new(o, key, json_string(hex));
+	if (r < 0)
+		return err_sys(err, -r, "cannot read %s", name);
+	json_object_set_new(j->meta, key, json_string(hex));
+	return note_size(j, name, fd, err);
+}
+
+static int take_parts(struct kernel_job *j, const struct parts_job *pj,
+	struct kernel_parts *p, struct err *err)
+{
+	int r;
+
+	p->version[sizeof(p->version) - 1] = '\0';
+	p->early[sizeof(p->early) - 1] = '\0';
+	p->late[sizeof(p->late) - 1] = '\0';
+	if (!version_ok(p->version))
+		return err_set(
+			err, EBADMSG, "the kernel has no usable version");
+	if (p->missing)
+		progress_say(j->p, "modules",
+			"%u modules that the guest needs to boot are not in "
+			"this kernel",
+			p->missing);
+	json_object_set_new(j->meta, "modules",
+		json_pack("{s:o, s:o}", "early", names_of(p->early), "late",
+			names_of(p->late)));
+	json_object_set_new(j->meta, "origin", json_string(pj->src->origin));
+	r = set_file(j, "vmlinux_sha256", "vmlinux", pj->vmlinux, err);
+	if (r == 0)
+		r = set_file(
+			j, "modules_sha256", "modules.cpio", pj->modules, err);
+	set_id(j, p->version);
+	return r;
 }
 
 static int build_from(
 	struct kernel_job *j, struct kernel_src *s, struct err *err)
 {
-	_cleanup_(cpio_done) struct cpio mods = {0};
-	_cleanup_(blob_done) struct blob elf = {0};
-	_cleanup_free_ char *version = NULL;
+	_cleanup_free_ struct kernel_parts *parts = xnew(struct kernel_parts);
+	_cleanup_close_ int vmlinux = open_file(j, "vmlinux", err);
+	_cleanup_close_ int modules = -1;
+	struct parts_job pj = {.src = s, .vmlinux = vmlinux};
+	struct worker w = {.fn = parts_worker, .arg = &pj};
 	int r;
 
-	progress_say(j->p, "kernel", "unpacking");
-	r = bzimage_unpack(s->image.p, s->image.len, VMLINUX_MAX, &elf, err);
-	if (r == 0)
-		r = vmlinux_version(elf.p, elf.len, &version, err);
+	if (vmlinux < 0)
+		return vmlinux;
+	modules = open_file(j, "modules.cpio", err);
+	if (modules < 0)
+		return modules;
+	pj.modules = modules;
+	worker_keep(&w, s->deb);
+	worker_keep(&w, vmlinux);
+	worker_keep(&w, modules);
+	progress_say(j->p, "unpack", "%s", s->origin);
+	r = worker_run(&w, parts, sizeof(*parts), err);
 	if (r < 0)
 		return err_wrap(err, "%s", s->origin);
-	r = pack_modules(j, s, &mods, err);
-	if (r < 0)
-		return r;
-	json_object_set_new(j->meta, "origin", json_string(s->origin));
-	set_sha(j->meta, "vmlinux_sha256", &elf);
-	set_sha(j->meta, "modules_sha256", &mods.out);
-	set_id(j, version);
-	progress_say(j->p, "initrd", "writing");
-	r = write_file(j, "vmlinux", elf.p, elf.len, NULL, 0, err);
+	r = take_parts(j, &pj, parts, err);
 	if (r == 0)
-		r = write_file(j, "modules.cpio", mods.out.p, mods.out.len,
-			NULL, 0, err);
-	if (r == 0)
-		r = write_initrd(j, &mods.out, err);
+		r = write_initrd(j, err);
 	return r < 0 ? r : commit_entry(j, err);
 }
 
 static int build(struct kernel_job *j, struct err *err)
 {
-	_cleanup_(kernel_src_done) struct kernel_src s = {0};
+	_cleanup_(kernel_src_done) struct kernel_src s = KERNEL_SRC_NONE;
 	int r = cache_space(j->cache.path, SPACE_NEEDED, err);
 
 	if (r == 0)

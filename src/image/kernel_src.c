@@ -4,8 +4,6 @@
 #include "base/fd.h"
 #include "image/child.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +11,6 @@
 #include <fts.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define IMAGE_MAX (256 * MIB)
 #define BUILTIN_MAX (1 * MIB)
@@ -24,66 +21,8 @@ void kernel_src_done(struct kernel_src *s)
 	blob_done(&s->image);
 	modules_done(&s->mods);
 	free(s->origin);
-	*s = (struct kernel_src){0};
-}
-
-/* The files of a package, from its tar stream. */
-
-struct deb {
-	struct child child;
-	struct archive *a;
-	char chunk[64 * KIB];
-};
-
-static la_ssize_t deb_read(struct archive *a, void *arg, const void **ret_p)
-{
-	struct deb *d = arg;
-	ssize_t n =
-		child_read(&d->child, d->chunk, sizeof(d->chunk), NULL, NULL);
-
-	if (n < 0) {
-		archive_set_error(a, (int)-n, "read failed");
-		return -1;
-	}
-	*ret_p = d->chunk;
-	return n;
-}
-
-static void deb_done(struct deb **dp)
-{
-	struct deb *d = *dp;
-
-	if (d->a)
-		archive_read_free(d->a);
-	child_kill(&d->child);
-	free(d);
-}
-
-static int deb_err(const struct deb *d, struct err *err)
-{
-	const char *why = archive_error_string(d->a);
-
-	return err_set(err, EBADMSG, "the package is damaged: %.200s",
-		why ? why : "unknown reason");
-}
-
-static int deb_slurp(struct deb *d, struct archive_entry *e, size_t max,
-	struct blob *ret, struct err *err)
-{
-	la_int64_t size = archive_entry_size(e);
-	_cleanup_free_ uint8_t *p = NULL;
-
-	if (size <= 0 || (uint64_t)size > max)
-		return err_set(err, EFBIG,
-			"%.100s in the package is empty or "
-			"too large",
-			archive_entry_pathname(e));
-	p = xcalloc(1, (size_t)size + 1);
-	if (archive_read_data(d->a, p, (size_t)size) != size)
-		return deb_err(d, err);
-	ret->p = TAKE_PTR(p);
-	ret->len = (size_t)size;
-	return 0;
+	closep(&s->deb);
+	*s = (struct kernel_src)KERNEL_SRC_NONE;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -93,71 +32,14 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && streq(s + n - m, end);
 }
 
-static int deb_entry(struct deb *d, struct archive_entry *e,
-	struct kernel_src *s, struct err *err)
+int kernel_src_deb(struct kernel_src *s, const char *deb, struct err *err)
 {
-	const char *path = archive_entry_pathname(e);
-	struct blob b = {0};
-	int r;
-
-	if (!path || archive_entry_filetype(e) != AE_IFREG)
-		return 0;
-	if (strstr(path, "boot/vmlinuz-") && !s->image.p)
-		return deb_slurp(d, e, IMAGE_MAX, &s->image, err);
-	if (!strstr(path, "lib/modules/"))
-		return 0;
-	if (ends_with(path, "/modules.builtin") && !s->mods.builtin) {
-		r = deb_slurp(d, e, BUILTIN_MAX, &b, err);
-		s->mods.builtin = (char *)b.p;
-		return r;
-	}
-	if (!modules_is_file(path))
-		return 0;
-	r = deb_slurp(d, e, MODULE_MAX, &b, err);
-	return r < 0 ? r : modules_add(&s->mods, path, b.p, b.len, err);
-}
-
-static int deb_files(struct deb *d, struct kernel_src *s, struct err *err)
-{
-	struct archive_entry *e;
-	int r;
-
-	d->a = archive_read_new();
-	if (!d->a || archive_read_support_format_tar(d->a) != ARCHIVE_OK)
-		abort();
-	if (archive_read_open(d->a, d, NULL, deb_read, NULL) != ARCHIVE_OK)
-		return deb_err(d, err);
-	while ((r = archive_read_next_header(d->a, &e)) == ARCHIVE_OK) {
-		r = deb_entry(d, e, s, err);
-		if (r < 0)
-			return r;
-	}
-	return r == ARCHIVE_EOF ? 0 : deb_err(d, err);
-}
-
-int kernel_src_deb(struct kernel_src *s, const char *deb, struct progress *p,
-	struct err *err)
-{
-	const char *argv[] = {"dpkg-deb", "--fsys-tarfile", deb, NULL};
-	_cleanup_(deb_done) struct deb *d = xnew(struct deb);
 	const char *slash = strrchr(deb, '/');
-	int r;
 
-	d->child = (struct child){.out = -1, .err = -1};
-	if (access(deb, R_OK) < 0)
-		return err_sys(err, errno, "cannot read %s", deb);
 	s->origin = xstrdup(slash ? slash + 1 : deb);
-	progress_say(p, "unpack", "%s", s->origin);
-	r = child_start(argv, NULL, "dpkg", &d->child, err);
-	if (r == 0)
-		r = deb_files(d, s, err);
-	if (r < 0)
-		return err_wrap(err, "%s", deb);
-	r = child_wait(&d->child, "dpkg-deb", err);
-	if (r < 0)
-		return r;
-	if (!s->image.p)
-		return err_set(err, EINVAL, "%s contains no kernel", deb);
+	s->deb = open(deb, O_RDONLY | O_CLOEXEC);
+	if (s->deb < 0)
+		return err_sys(err, errno, "cannot read %s", deb);
 	return 0;
 }
 
@@ -263,7 +145,7 @@ int kernel_src_apt(struct kernel_src *s, const char *series, const char *dir,
 	if (r == 0)
 		r = downloaded(dir, &deb, err);
 	if (r == 0)
-		r = kernel_src_deb(s, deb, p, err);
+		r = kernel_src_deb(s, deb, err);
 	if (deb)
 		unlink(deb);
 	return r;
@@ -328,13 +210,12 @@ static int modules_below(struct kernel_src *s, const char *dir, struct err *err)
 }
 
 int kernel_src_files(struct kernel_src *s, const char *image,
-	const char *modules_dir, struct progress *p, struct err *err)
+	const char *modules_dir, struct err *err)
 {
 	const char *slash = strrchr(image, '/');
 	int r;
 
 	s->origin = xstrdup(slash ? slash + 1 : image);
-	progress_say(p, "unpack", "%s", image);
 	r = slurp(image, IMAGE_MAX, &s->image, err);
 	if (r == 0 && modules_dir)
 		r = modules_below(s, modules_dir, err);

@@ -126,11 +126,12 @@ static bool section(const uint8_t *p, size_t len, const Elf64_Ehdr *eh,
 		(ret->sh_offset <= len && ret->sh_size <= len - ret->sh_offset);
 }
 
-static bool find_modinfo(
-	const uint8_t *p, size_t len, const char **ret_p, size_t *ret_len)
+/* The first section of that name that has bytes; *ret_at is its header's. */
+static bool find_section(const uint8_t *p, size_t len, const char *want,
+	Elf64_Shdr *ret, uint64_t *ret_at)
 {
-	static const char want[] = ".modinfo";
-	Elf64_Shdr names, s;
+	size_t want_len = strlen(want) + 1;
+	Elf64_Shdr names;
 	Elf64_Ehdr eh;
 
 	if (len < sizeof(eh))
@@ -142,14 +143,14 @@ static bool find_modinfo(
 		names.sh_type == SHT_NOBITS)
 		return false;
 	for (unsigned int k = 0; k < eh.e_shnum; k++) {
-		if (!section(p, len, &eh, k, &s) || s.sh_type == SHT_NOBITS ||
-			s.sh_name > names.sh_size ||
-			names.sh_size - s.sh_name < sizeof(want) ||
-			memcmp(p + names.sh_offset + s.sh_name, want,
-				sizeof(want)) != 0)
+		if (!section(p, len, &eh, k, ret) ||
+			ret->sh_type == SHT_NOBITS ||
+			ret->sh_name > names.sh_size ||
+			names.sh_size - ret->sh_name < want_len ||
+			memcmp(p + names.sh_offset + ret->sh_name, want,
+				want_len) != 0)
 			continue;
-		*ret_p = (const char *)p + s.sh_offset;
-		*ret_len = s.sh_size;
+		*ret_at = eh.e_shoff + (uint64_t)k * sizeof(*ret);
 		return true;
 	}
 	return false;
@@ -160,9 +161,13 @@ const char *module_info(
 {
 	size_t n, key_len = strlen(key);
 	const char *info;
+	Elf64_Shdr s;
+	uint64_t head;
 
-	if (!find_modinfo(p, len, &info, &n))
+	if (!find_section(p, len, ".modinfo", &s, &head))
 		return NULL;
+	info = (const char *)p + s.sh_offset;
+	n = s.sh_size;
 	while (*at < n) {
 		const char *one = info + *at;
 		size_t one_len = strnlen(one, n - *at);
@@ -175,6 +180,40 @@ const char *module_info(
 			return one + key_len + 1;
 	}
 	return NULL;
+}
+
+/* What loading does not need. */
+
+/* scripts/sign-file.c: at the end, the signature, 12 bytes, these words. */
+static void cut_signature(const uint8_t *p, size_t *len)
+{
+	static const char words[] = "~Module signature appended~\n";
+	size_t n = sizeof(words) - 1, sig;
+	const uint8_t *l;
+
+	if (*len < n + 12 || memcmp(p + *len - n, words, n) != 0)
+		return;
+	l = p + *len - n - 4; /* big-endian */
+	sig = (size_t)l[0] << 24 | (size_t)l[1] << 16 | (size_t)l[2] << 8 |
+		l[3];
+	if (sig <= *len - n - 12)
+		*len -= n + 12 + sig;
+}
+
+void module_strip(uint8_t *p, size_t *len)
+{
+	Elf64_Shdr s;
+	uint64_t at;
+
+	cut_signature(p, len);
+	if (!find_section(p, *len, ".BTF", &s, &at))
+		return;
+	/* still there, but nothing that anybody looks for or loads */
+	s.sh_name = 0;
+	s.sh_type = SHT_NOBITS;
+	s.sh_size = 0;
+	s.sh_flags = 0;
+	memcpy(p + at, &s, sizeof(s));
 }
 
 /* Selecting. */

@@ -63,4 +63,10 @@ void module_list_done(struct module_list *l);
 const char *module_info(
 	const uint8_t *p, size_t len, const char *key, size_t *at);
 
+/*
+ * Takes away what costs time at loading and serves nobody in a guest: the
+ * signature (not enforced, and checked all the same) and BTF.
+ */
+void module_strip(uint8_t *p, size_t *len);
+
 #endif

@@ -10,6 +10,7 @@
 #include "image/debian.h"
 #include "image/job.h"
 #include "image/template.h"
+#include "image/worker.h"
 #include "tls/digest.h"
 
 #include <errno.h>
@@ -71,10 +72,19 @@ static const char customize[] =
 	"Acquire::Languages \"none\";\\n' "
 	">\"$1/etc/apt/apt.conf.d/90cove\"\n";
 
+/* What the worker hands over, also when it failed. */
+struct shell_result {
+	struct template_result image;
+	uint64_t packages;
+	bool eof;
+	char last[200]; /* of mmdebstrap's words, the one that says why */
+};
+
 struct shell_job {
 	struct progress *p;
 	struct cache cache;
 	struct template_build build;
+	struct template_image image; /* the worker's */
 	struct args args;
 	struct child child;
 	struct buf line; /* of mmdebstrap's stderr, not yet complete */
@@ -83,7 +93,7 @@ struct shell_job {
 	bool eof; /* the tar stream came to its end */
 	uint8_t chunk[256 * KIB];
 	char recipe[SHA256_HEX];
-	char last[200]; /* line that says why, should it fail */
+	char last[200];
 	int64_t epoch;
 	uint64_t packages; /* to install, as apt told so far */
 	uint64_t got, done;
@@ -180,7 +190,7 @@ static ssize_t read_tar(void *arg, const void **ret_p)
 		progress_count(j->p, "image", j->tar_bytes, 0,
 			"%llu MiB, %llu entries, %llu s",
 			(unsigned long long)j->tar_bytes >> 20,
-			(unsigned long long)j->build.stats.entries, seconds(j));
+			(unsigned long long)j->image.stats.entries, seconds(j));
 	}
 	j->eof = n == 0;
 	*ret_p = j->chunk;
@@ -255,7 +265,7 @@ static int open_log(struct shell_job *j, struct err *err)
 
 /* The result. */
 
-static json_t *make_meta(const struct shell_job *j)
+static json_t *make_meta(const struct shell_job *j, uint64_t n_packages)
 {
 	_cleanup_free_ char *now = job_time();
 	json_t *sources = json_array();
@@ -272,7 +282,7 @@ static json_t *make_meta(const struct shell_job *j)
 		"LANG", "C.UTF-8", "user", "agent", "workdir",
 		"/home/agent/workspace", "entrypoint", "/bin/bash", "-l",
 		"created", now, "source_date_epoch", (json_int_t)j->epoch,
-		"packages", (json_int_t)j->done, "builder", "mmdebstrap",
+		"packages", (json_int_t)n_packages, "builder", "mmdebstrap",
 		"sources", sources, "suite", DEBIAN_SUITE, "recipe", j->recipe);
 }
 
@@ -289,13 +299,40 @@ static int report(struct shell_job *j, const char *digest, bool cached)
 	return 0;
 }
 
-static int fail(struct shell_job *j, int r, struct err *err)
+static int fail(const struct shell_job *j, const struct shell_result *res,
+	int r, struct err *err)
 {
-	if (j->last[0])
+	if (res->last[0])
 		return err_set(err, -r,
 			"mmdebstrap failed: %.200s (more in "
 			"%.150s/" LOG_NAME ")",
-			j->last, j->cache.path);
+			res->last, j->cache.path);
+	return r;
+}
+
+/* In the jailed worker: stream to image, and mmdebstrap's words to the end. */
+static int fill(void *arg, void *ret, struct err *err)
+{
+	const struct layer_opts opts = {.devices = true};
+	struct shell_result *res = ret;
+	struct shell_job *j = arg;
+	int r;
+
+	template_image_init(&j->image, j->build.image, j->epoch);
+	r = layer_apply(&j->image.tree, &j->image.erofs, &opts, read_tar, j,
+		&j->image.stats, err);
+	while ((r == 0 || j->eof) &&
+		child_read(&j->child, j->chunk, sizeof(j->chunk), on_stderr,
+			j) > 0)
+		;
+	if (r == 0)
+		progress_say(j->p, "image", "writing %llu entries",
+			(unsigned long long)j->image.tree.entries);
+	if (r == 0)
+		r = template_image_finish(&j->image, NAME, &res->image, err);
+	res->packages = j->done;
+	res->eof = j->eof;
+	memcpy(res->last, j->last, sizeof(res->last));
 	return r;
 }
 
@@ -303,29 +340,30 @@ static int fail(struct shell_job *j, int r, struct err *err)
  * Both ends can fail: when the stream ended by itself, mmdebstrap's status
  * says why; else it only died of the pipe that this end closed.
  */
-static int pump(struct shell_job *j, struct err *err)
+static int pump(struct shell_job *j, struct shell_result *res, struct err *err)
 {
-	const struct layer_opts opts = {.devices = true};
+	struct worker w = {.fn = fill, .arg = j};
 	int r, status;
 
-	r = layer_apply(&j->build.tree, &j->build.erofs, &opts, read_tar, j,
-		&j->build.stats, err);
-	if (r < 0 && !j->eof) {
+	worker_keep(&w, j->child.out);
+	worker_keep(&w, j->child.err);
+	worker_keep(&w, j->build.image);
+	worker_keep(&w, j->log);
+	r = worker_run(&w, res, sizeof(*res), err);
+	res->last[sizeof(res->last) - 1] = '\0';
+	if (r < 0 && !res->eof) {
 		child_kill(&j->child);
 		return r;
 	}
-	/* what it says at its end, with nobody reading the pipe otherwise */
-	while (child_read(&j->child, j->chunk, sizeof(j->chunk), on_stderr, j) >
-		0)
-		;
 	status = child_wait(&j->child, "mmdebstrap", r < 0 ? NULL : err);
-	return status < 0 ? fail(j, status, err) : r;
+	return status < 0 ? fail(j, res, status, err) : r;
 }
 
 static int build(struct shell_job *j, struct err *err)
 {
 	_cleanup_free_ char *digest = NULL;
 	_cleanup_(json_decrefp) json_t *meta = NULL;
+	struct shell_result res = {0};
 	int r = debian_check_user(err);
 
 	if (r == 0)
@@ -339,16 +377,16 @@ static int build(struct shell_job *j, struct err *err)
 	if (r < 0)
 		return r;
 	set_epoch(j);
-	r = template_begin(&j->build, &j->cache, j->p, j->epoch, err);
+	r = template_begin(&j->build, &j->cache, j->p, err);
 	if (r == 0)
 		r = child_start((const char *const *)j->args.v, NULL,
 			"mmdebstrap", &j->child, err);
 	if (r == 0)
-		r = pump(j, err);
+		r = pump(j, &res, err);
 	if (r < 0)
 		return r;
-	meta = make_meta(j);
-	r = template_commit(&j->build, NAME, meta, &digest, err);
+	meta = make_meta(j, res.packages);
+	r = template_commit(&j->build, NAME, &res.image, meta, &digest, err);
 	return r < 0 ? r : report(j, digest, false);
 }
 

@@ -15,9 +15,8 @@
 #define IMAGE_MAX (64 * GIB)
 
 int template_begin(struct template_build *b, struct cache *c,
-	struct progress *p, int64_t time, struct err *err)
+	struct progress *p, struct err *err)
 {
-	const struct tree_limits limits = {ENTRIES_MAX, MEMORY_MAX};
 	int r;
 
 	*b = (struct template_build){
@@ -30,15 +29,11 @@ int template_begin(struct template_build *b, struct cache *c,
 	if (b->image < 0)
 		return err_sys(err, errno, "cannot create %s/%s/root.erofs",
 			c->path, b->tmp);
-	tree_init(&b->tree, &limits, time);
-	erofs_init(&b->erofs, b->image, IMAGE_MAX);
 	return 0;
 }
 
 void template_abort(struct template_build *b)
 {
-	erofs_done(&b->erofs);
-	tree_done(&b->tree);
 	closep(&b->image);
 	closep(&b->tmp_fd);
 	if (b->tmp)
@@ -47,9 +42,34 @@ void template_abort(struct template_build *b)
 	b->tmp = NULL;
 }
 
+void template_image_init(struct template_image *i, int fd, int64_t time)
+{
+	const struct tree_limits limits = {ENTRIES_MAX, MEMORY_MAX};
+
+	*i = (struct template_image){0};
+	tree_init(&i->tree, &limits, time);
+	erofs_init(&i->erofs, fd, IMAGE_MAX);
+}
+
+void template_image_done(struct template_image *i)
+{
+	erofs_done(&i->erofs);
+	tree_done(&i->tree);
+}
+
+int template_image_finish(struct template_image *i, const char *label,
+	struct template_result *ret, struct err *err)
+{
+	int r = erofs_finish(&i->erofs, &i->tree, label, &ret->bytes, err);
+
+	ret->inodes = i->erofs.n_inodes;
+	ret->file_bytes = i->stats.bytes;
+	return r;
+}
+
 /* "size" and "mtime_ns" are what the quick check compares. */
-static int describe(struct template_build *b, json_t *meta, char **ret_digest,
-	struct err *err)
+static int describe(struct template_build *b, const struct template_result *res,
+	json_t *meta, char **ret_digest, struct err *err)
 {
 	char hex[SHA256_HEX];
 	struct stat st;
@@ -66,9 +86,9 @@ static int describe(struct template_build *b, json_t *meta, char **ret_digest,
 		json_integer((json_int_t)st.st_mtim.tv_sec * 1000000000 +
 			st.st_mtim.tv_nsec));
 	json_object_set_new(
-		meta, "entries", json_integer((json_int_t)b->erofs.n_inodes));
+		meta, "entries", json_integer((json_int_t)res->inodes));
 	json_object_set_new(
-		meta, "file_bytes", json_integer((json_int_t)b->stats.bytes));
+		meta, "file_bytes", json_integer((json_int_t)res->file_bytes));
 	*ret_digest = xstrdup(hex);
 	return 0;
 }
@@ -87,20 +107,16 @@ static int give_name(
 	return cache_symlink(fd, name, target, err);
 }
 
-int template_commit(struct template_build *b, const char *name, json_t *meta,
-	char **ret_digest, struct err *err)
+int template_commit(struct template_build *b, const char *name,
+	const struct template_result *res, json_t *meta, char **ret_digest,
+	struct err *err)
 {
 	_cleanup_free_ char *digest = NULL;
-	uint64_t bytes;
 	int r;
 
-	progress_say(b->p, "image", "writing %llu entries",
-		(unsigned long long)b->tree.entries);
-	r = erofs_finish(&b->erofs, &b->tree, name, &bytes, err);
-	if (r == 0 && fchmod(b->image, 0400) < 0)
-		r = err_sys(err, errno, "cannot write the image");
-	if (r == 0)
-		r = describe(b, meta, &digest, err);
+	if (fchmod(b->image, 0400) < 0)
+		return err_sys(err, errno, "cannot write the image");
+	r = describe(b, res, meta, &digest, err);
 	if (r == 0)
 		r = cache_write_json(b->tmp_fd, "meta.json", meta, err);
 	if (r == 0)
