@@ -4,8 +4,60 @@
 #include "wire/agent.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #define FS_QUEUES 1u
+/* Descriptors for everything but files: connections, devices, the rest. */
+#define FDS_RESERVED (VSOCK_CONNS + 256u)
+
+/*
+ * The agent listens on PORT_SHARE once it has said hello or serves an exec:
+ * then the file server gets its stream for taking caches back. Refused or
+ * broken, the next connection is the next try.
+ */
+static void on_opened(void *arg, bool from_guest, uint32_t port)
+{
+	struct devices *d = arg;
+	int fd;
+
+	if (!d->fs || port != (from_guest ? PORT_CONTROL : PORT_EXEC) ||
+		vsock_locals(d->vsock))
+		return;
+	fd = vsock_connect_local(d->vsock, PORT_SHARE);
+	if (fd >= 0)
+		fs_share(d->fs, fd);
+}
+
+static void on_settled(void *arg)
+{
+	struct devices *d = arg;
+
+	vsock_release(d->vsock);
+}
+
+/* What a program on the host changed is known inside before its bytes are. */
+static bool on_hold(void *arg)
+{
+	struct devices *d = arg;
+
+	return d->fs && !fs_settle(d->fs, on_settled, d);
+}
+
+static uint32_t fs_descriptors(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 512;
+	if (lim.rlim_max / 2 < FDS_RESERVED)
+		return (uint32_t)lim.rlim_max / 2;
+	return (uint32_t)MIN(lim.rlim_max - FDS_RESERVED, (rlim_t)1 << 20);
+}
+
+static unsigned worker_count(const struct vmm_config *cfg)
+{
+	return MIN(MAX(cfg->cpus, 2u), FS_DEV_WORKERS);
+}
 
 static int open_share(
 	struct devices *d, struct vmm_config *cfg, struct err *err)
@@ -15,20 +67,14 @@ static int open_share(
 
 	fc.guest_uid = cfg->guest_uid;
 	fc.guest_gid = cfg->guest_gid;
-	fc.n_workers = FS_DEV_WORKERS;
+	fc.n_workers = worker_count(cfg);
+	fc.max_fds = fs_descriptors();
 	r = fs_new(&fc, &d->fs, err);
 	for (size_t i = 0; r == 0 && i < cfg->n_exports; i++) {
 		struct config_export *e = &cfg->export[i];
 		r = fs_export(d->fs, e->name, TAKE_FD(e->fd), e->flags, err);
 	}
-	return r;
-}
-
-int devices_open(struct devices *d, struct loop *l, struct vmm_config *cfg,
-	struct err *err)
-{
-	*d = (struct devices){.loop = l};
-	return cfg->n_exports > 0 ? open_share(d, cfg, err) : 0;
+	return r ? r : fs_watch(d->fs, d->loop, err);
 }
 
 static int add_disks(struct devices *d, const struct vmm_config *cfg,
@@ -48,33 +94,40 @@ static int add_disks(struct devices *d, const struct vmm_config *cfg,
 static int add_streams(struct devices *d, const struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
+	const struct vsock_hooks hooks = {on_opened, on_hold, d};
 	int r = vsock_new(d->loop, cfg->vsock_listen, cfg->run_dir, &d->vsock);
 
 	if (r < 0)
 		return err_sys(err, -r, "cannot make the vsock device");
+	vsock_set_hooks(d->vsock, &hooks);
 	return mmio_add(bank, bus, vsock_dev(d->vsock), err);
 }
 
-static int add_share(struct devices *d, struct mmio_bank *bank,
-	struct bus *bus, struct err *err)
+static int add_share(struct devices *d, struct vmm_config *cfg,
+	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
-	int r = fs_dev_new(
-		d->fs, SHARE_TAG, FS_QUEUES, FS_DEV_WORKERS, &d->fs_dev);
+	int r = open_share(d, cfg, err);
 
+	if (r < 0)
+		return r;
+	r = fs_dev_new(
+		d->fs, SHARE_TAG, FS_QUEUES, worker_count(cfg), &d->fs_dev);
 	if (r < 0)
 		return err_sys(err, -r, "cannot make the file device");
 	return mmio_add(bank, bus, fs_dev_vdev(d->fs_dev), err);
 }
 
-int devices_attach(struct devices *d, const struct vmm_config *cfg,
+int devices_attach(struct devices *d, struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
-	int r = add_disks(d, cfg, bank, bus, err);
+	int r;
 
+	*d = (struct devices){.loop = bank->loop};
+	r = add_disks(d, cfg, bank, bus, err);
 	if (r == 0 && cfg->vsock_listen >= 0)
 		r = add_streams(d, cfg, bank, bus, err);
-	if (r == 0 && d->fs)
-		r = add_share(d, bank, bus, err);
+	if (r == 0 && cfg->n_exports > 0)
+		r = add_share(d, cfg, bank, bus, err);
 	if (r < 0)
 		return r;
 	d->rng = rng_new(d->loop);

@@ -27,11 +27,8 @@ struct devices {
 	struct balloon *balloon;
 };
 
-/* What needs the host's file system: before the jail. */
-int devices_open(struct devices *d, struct loop *l, struct vmm_config *cfg,
-	struct err *err);
 /* Makes the devices and their threads and puts them on the bus. */
-int devices_attach(struct devices *d, const struct vmm_config *cfg,
+int devices_attach(struct devices *d, struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err);
 /* After mmio_bank_done(); the loop does not run. */
 void devices_done(struct devices *d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine.h"
 
+#include "vmm/confine.h"
 #include "vmm/cpuid.h"
 
 #include <errno.h>
@@ -46,8 +47,8 @@ static int open_platform(struct machine *m, struct err *err)
 
 int machine_build(struct machine *m, struct err *err)
 {
-	int r = mmio_bank_init(&m->bank, m->loop, &m->calls, &m->kvm,
-		m->ram.gm, err);
+	int r = mmio_bank_init(
+		&m->bank, m->loop, &m->calls, &m->kvm, m->ram.gm, err);
 
 	if (r == 0)
 		r = devices_attach(
@@ -62,8 +63,8 @@ static int open_calls(struct machine *m, struct err *err)
 	return r < 0 ? err_sys(err, -r, "cannot watch an eventfd") : 0;
 }
 
-int machine_open(struct machine *m, struct loop *l,
-	struct vmm_config *cfg, struct err *err)
+int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
+	struct err *err)
 {
 	int r;
 
@@ -83,8 +84,6 @@ int machine_open(struct machine *m, struct loop *l,
 		r = open_platform(m, err);
 	if (r == 0)
 		r = open_calls(m, err);
-	if (r == 0)
-		r = devices_open(&m->devices, l, cfg, err);
 	if (r == 0)
 		kvm_seal(&m->kvm);
 	else
@@ -116,11 +115,27 @@ static void on_cpus(struct loop *l, struct watch *w, uint32_t events)
 		loop_stop(l, 0);
 }
 
-int machine_start(struct machine *m, int (*confine)(void *arg),
-	void *confine_arg, struct err *err)
+static int confine_job(struct vcpu *v, void *arg)
+{
+	return confine_vcpu();
+}
+
+static int confine_all(struct machine *m, struct err *err)
+{
+	int r = confine_threads(err);
+
+	for (unsigned i = 0; r == 0 && i < m->cpus.n; i++) {
+		r = vcpu_call(&m->cpus.v[i], confine_job, NULL);
+		if (r < 0)
+			r = err_sys(err, -r, "cannot confine vCPU %u", i);
+	}
+	return r;
+}
+
+int machine_start(struct machine *m, struct err *err)
 {
 	int r = vcpus_start(&m->cpus, &m->kvm, m->cfg->cpus, &m->pio, &m->mmio,
-		TAKE_PTR(m->cpuid), confine, confine_arg, err);
+		TAKE_PTR(m->cpuid), err);
 
 	if (r < 0)
 		return r;
@@ -129,6 +144,8 @@ int machine_start(struct machine *m, int (*confine)(void *arg),
 	if (r < 0)
 		return err_sys(err, -r, "cannot watch the processors");
 	r = vcpus_boot(&m->cpus, &m->entry, err);
+	if (r == 0)
+		r = confine_all(m, err);
 	if (r == 0)
 		vcpus_resume(&m->cpus);
 	return r;

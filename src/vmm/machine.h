@@ -4,11 +4,13 @@
  * devices, from the birth message to the end. Owns everything it makes; the
  * descriptors stay the configuration's. Main thread.
  *
- *   machine_open   opens what needs the host's files and devices
- *   machine_build  makes the devices and their threads; from here on jailed
- *   machine_load   parses the kernel or a snapshot
- *   machine_start  the processors' threads; then the guest runs
+ *   machine_open   the virtual machine and its memory
+ *   machine_build  the devices and their threads
+ *   machine_load   the kernel or a snapshot
+ *   machine_start  the processors; the last door closes; the guest runs
  *   machine_done   from any state
+ *
+ * The process is in its jail before any of it.
  */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
@@ -43,12 +45,11 @@ struct machine {
 	bool paused; /* somebody asked for it and it has happened */
 };
 
-int machine_open(struct machine *m, struct loop *l,
-	struct vmm_config *cfg, struct err *err);
+int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
+	struct err *err);
 int machine_build(struct machine *m, struct err *err);
 int machine_load(struct machine *m, struct err *err);
-int machine_start(struct machine *m, int (*confine)(void *arg),
-	void *confine_arg, struct err *err);
+int machine_start(struct machine *m, struct err *err);
 void machine_done(struct machine *m);
 
 /* One line for the log and the user: how the guest ended. */

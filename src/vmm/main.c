@@ -6,9 +6,12 @@
  */
 #include "base/fd.h"
 #include "base/log.h"
+#include "vmm/confine.h"
 #include "vmm/machine.h"
 #include "vmm/probe.h"
 
+#include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,14 +64,19 @@ static void answer(const struct err *err)
 	(void)close(BIRTH_FD);
 }
 
-static int build(struct machine *m, struct loop *l,
-	struct vmm_config *cfg, struct err *err)
+static int build(struct machine *m, struct loop *l, struct vmm_config *cfg,
+	struct err *err)
 {
 	sigset_t set;
-	int r = machine_open(m, l, cfg, err);
+	int r = confine_process(cfg, BIRTH_FD, err);
 
+	if (r == 0 && loop_init(l) < 0)
+		r = err_sys(err, errno, "cannot make an event loop");
+	if (r == 0)
+		r = machine_open(m, l, cfg, err);
 	if (r < 0)
 		return r;
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
@@ -78,7 +86,7 @@ static int build(struct machine *m, struct loop *l,
 	r = machine_build(m, err);
 	if (r == 0)
 		r = machine_load(m, err);
-	return r < 0 ? r : machine_start(m, NULL, NULL, err);
+	return r < 0 ? r : machine_start(m, err);
 }
 
 static int finish(struct machine *m, const struct vmm_config *cfg)
@@ -107,16 +115,14 @@ static int run(void)
 		answer(&err);
 		return EXIT_REFUSED;
 	}
-	if (loop_init(&loop) < 0)
-		return EXIT_REFUSED;
 	if (build(m, &loop, &cfg, &err) < 0)
 		log_error("%s", err.text);
 	answer(&err);
 	if (err.code == 0) {
 		(void)loop_run(&loop);
 		code = finish(m, &cfg);
+		loop_done(&loop);
 	}
-	loop_done(&loop);
 	config_done(&cfg);
 	free(m);
 	return code;
@@ -133,5 +139,7 @@ int main(int argc, char **argv)
 			"docs/vmm.md)\n");
 		return EXIT_USAGE;
 	}
+	/* Workers allocate little: one heap for all keeps us small. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	return run();
 }

@@ -275,8 +275,7 @@ static int make(struct vcpu *v)
 	if (run == MAP_FAILED)
 		return -errno;
 	v->run = run;
-	r = regs_cpuid(v->fd, s->cpuid, v->index);
-	return r < 0 || !s->confine ? r : s->confine(s->confine_arg);
+	return regs_cpuid(v->fd, s->cpuid, v->index);
 }
 
 static void *vcpu_main(void *arg)
@@ -325,20 +324,14 @@ static int start_threads(struct vcpus *s, struct err *err)
 }
 
 int vcpus_start(struct vcpus *s, struct kvm *k, unsigned n, struct bus *pio,
-	struct bus *mmio, struct kvm_cpuid2 *cpuid, int (*confine)(void *arg),
-	void *confine_arg, struct err *err)
+	struct bus *mmio, struct kvm_cpuid2 *cpuid, struct err *err)
 {
 	struct sigaction act = {.sa_handler = on_kick};
 	int r;
 
 	assert(n >= 1 && n <= VCPU_MAX);
-	*s = (struct vcpus){.kvm = k,
-		.pio = pio,
-		.mmio = mmio,
-		.n = n,
-		.cpuid = cpuid,
-		.confine = confine,
-		.confine_arg = confine_arg};
+	*s = (struct vcpus){
+		.kvm = k, .pio = pio, .mmio = mmio, .n = n, .cpuid = cpuid};
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	s->v = xcalloc(n, sizeof(*s->v));

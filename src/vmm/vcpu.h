@@ -58,9 +58,6 @@ struct vcpus {
 	 * ended; the main thread watches it.
 	 */
 	int event_fd;
-	/* Runs on each new thread before it touches the guest. 0 or -errno. */
-	int (*confine)(void *arg);
-	void *confine_arg;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum { VCPUS_PARK, VCPUS_RUN, VCPUS_QUIT } want;
@@ -72,8 +69,7 @@ struct vcpus {
 
 /* Makes the threads and processors, all parked. cpuid is taken. */
 int vcpus_start(struct vcpus *s, struct kvm *k, unsigned n, struct bus *pio,
-	struct bus *mmio, struct kvm_cpuid2 *cpuid, int (*confine)(void *arg),
-	void *confine_arg, struct err *err);
+	struct bus *mmio, struct kvm_cpuid2 *cpuid, struct err *err);
 /* Ends and joins the threads. Harmless twice. */
 void vcpus_stop(struct vcpus *s);
 

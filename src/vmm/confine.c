@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/confine.h"
+
+#include "base/fd.h"
+#include "jail/jail.h"
+#include "wire/agent.h"
+
+#include <linux/kvm.h>
+#include <stdio.h>
+
+/* Running, and what a snapshot reads and a restore writes. */
+static const unsigned long vcpu_requests[] = {
+	KVM_RUN,
+	KVM_GET_REGS,
+	KVM_SET_REGS,
+	KVM_GET_SREGS,
+	KVM_SET_SREGS,
+	KVM_GET_MSRS,
+	KVM_SET_MSRS,
+	KVM_GET_LAPIC,
+	KVM_SET_LAPIC,
+	KVM_GET_XSAVE,
+	KVM_SET_XSAVE,
+	KVM_GET_XCRS,
+	KVM_SET_XCRS,
+	KVM_GET_DEBUGREGS,
+	KVM_SET_DEBUGREGS,
+	KVM_GET_VCPU_EVENTS,
+	KVM_SET_VCPU_EVENTS,
+	KVM_GET_MP_STATE,
+	KVM_SET_MP_STATE,
+	KVM_KVMCLOCK_CTRL,
+};
+static const unsigned long vm_requests[] = {
+	KVM_GET_CLOCK,
+	KVM_SET_CLOCK,
+	KVM_GET_IRQCHIP,
+	KVM_SET_IRQCHIP,
+};
+
+static size_t kept(const struct vmm_config *c, int *fds)
+{
+	const int all[] = {c->kvm, c->kernel, c->initrd, c->vsock_listen,
+		c->run_dir, c->console_log, c->control, c->status, c->restore};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i] >= 0)
+			fds[n++] = all[i];
+	for (size_t i = 0; i < c->n_disks; i++)
+		fds[n++] = c->disk[i].fd;
+	for (size_t i = 0; i < c->n_exports; i++)
+		fds[n++] = c->export[i].fd;
+	return n;
+}
+
+/* Names inside the jail are ours; what the guest sees is fs_export()'s. */
+static void visible(const struct vmm_config *c, char names[BIRTH_EXPORTS][8],
+	struct jail_files *f)
+{
+	for (size_t i = 0; i < c->n_exports; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "x%u",
+			(unsigned)(i % BIRTH_EXPORTS));
+		f->entry[f->n++] = (struct jail_entry){&c->export[i].fd,
+			names[i], c->export[i].flags & AMF_RO};
+	}
+	if (c->run_dir >= 0)
+		f->entry[f->n++] =
+			(struct jail_entry){&c->run_dir, "run", true};
+}
+
+int confine_process(struct vmm_config *cfg, int birth_fd, struct err *err)
+{
+	char names[BIRTH_EXPORTS][8];
+	int keep[FD_PASS_MAX + 1];
+	struct jail_files files = {.n = 0};
+	size_t n = kept(cfg, keep);
+	int r;
+
+	keep[n++] = birth_fd;
+	r = jail_fds(keep, n, err);
+	if (r < 0)
+		return r;
+	visible(cfg, names, &files);
+	return jail_enter(&files,
+		geteuid() == 0 && cfg->n_exports > 0 ? jail_file_capabilities
+						     : 0,
+		err);
+}
+
+int confine_threads(struct err *err)
+{
+	unsigned long all[ARRAY_SIZE(vcpu_requests) + ARRAY_SIZE(vm_requests)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(vcpu_requests); i++)
+		all[n++] = vcpu_requests[i];
+	for (size_t i = 0; i < ARRAY_SIZE(vm_requests); i++)
+		all[n++] = vm_requests[i];
+	return jail_syscalls_ioctl(JAIL_VMM, all, n, err);
+}
+
+int confine_vcpu(void)
+{
+	return jail_syscalls_ioctl(
+		JAIL_VCPU, vcpu_requests, ARRAY_SIZE(vcpu_requests), NULL);
+}
