@@ -113,7 +113,7 @@ static bool put_console(struct follow *f)
 	ssize_t n;
 	int r;
 
-	if (f->fd < 0 || conn_pending(f->c) > 0 || fstat(f->fd, &st) < 0)
+	if (f->fd < 0 || conn_pending(f->c) > PIECE || fstat(f->fd, &st) < 0)
 		return false;
 	/* The log was cut at its cap: what is left begins anew. */
 	if (st.st_size < f->pos)
