@@ -145,8 +145,7 @@ int op_getattr(struct req *rq)
 	if (in->getattr_flags & FUSE_GETATTR_FH)
 		e = stat_handle(rq, in->fh, &stx);
 	else
-		e = nref_stat(&n,
-			rq->head.pid == atomic_load(&rq->fs->agent_pid), &stx);
+		e = nref_stat(&n, &stx);
 	if (e < 0)
 		return e;
 	fill_attr(rq->fs, n.node, &stx, &l, &out);

@@ -184,8 +184,11 @@ int nref_dir(struct nref *r, uint64_t id);
 int nref_fd(struct nref *r);
 /* As nref_fd, and the newest name must still lead to the inode. */
 int nref_fd_named(struct nref *r);
-/* The host state of r->node. agent: a stale name is always -ESTALE. */
-int nref_stat(struct nref *r, bool agent, struct statx *ret);
+/*
+ * The host state of r->node. -ESTALE makes the guest's kernel walk the path
+ * again, past its caches.
+ */
+int nref_stat(struct nref *r, struct statx *ret);
 /* A child by name: a descriptor of what is there now, no node needed. */
 int child_open(const struct nref *dir, const char *name);
 /*

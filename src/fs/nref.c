@@ -341,41 +341,7 @@ int nref_fd_named(struct nref *r)
 	return e < 0 ? e : nref_fd(r);
 }
 
-/* Some name that the guest has cached for r->node leads elsewhere now. */
-static bool any_name_stale(struct nref *r)
-{
-	struct fs *fs = r->fs;
-	bool stale = false;
-	size_t n = 0;
-
-	/* Hard links are few; a guest with more only gets fewer checks. */
-	for (size_t i = 0; i < 16 && !stale; i++) {
-		char name[FS_NAME_MAX + 1];
-		_cleanup_nref_ struct nref dir = nref_of(fs);
-		struct statx stx;
-
-		n = 0;
-		fs_lock(fs);
-		list_for_each (it, &r->node->links) {
-			struct link *l = list_entry(it, struct link, of_node);
-
-			if (n++ != i)
-				continue;
-			__builtin_memcpy(name, l->name, l->len + 1u);
-			dir.node = l->dir;
-			dir.node->refs++;
-		}
-		fs_unlock(fs);
-		if (!dir.node)
-			break;
-		stale = nref_fd(&dir) < 0 ||
-			name_stat(dir.fd, name, &stx) < 0 ||
-			!node_is(fs, r->node, &stx);
-	}
-	return stale;
-}
-
-int nref_stat(struct nref *r, bool agent, struct statx *ret)
+int nref_stat(struct nref *r, struct statx *ret)
 {
 	int e;
 
@@ -383,10 +349,8 @@ int nref_stat(struct nref *r, bool agent, struct statx *ret)
 		e = nref_fd(r);
 		return e < 0 ? e : fd_stat(r->fd, ret);
 	}
-	if (agent && any_name_stale(r))
-		return -ESTALE;
 	e = stat_by_name(r, ret);
-	if (e != -ESTALE || agent)
+	if (e != -ESTALE)
 		return e;
 	/* Replaced on the host while the guest has it open, or is in it. */
 	if (!lend_own(r) && !lend_handle(r))

@@ -82,8 +82,7 @@ struct fs {
 	_Atomic uint32_t seq[SEQ_SLOTS];
 	_Atomic bool leasing;    /* watcher and agent both do their job */
 	_Atomic uint32_t drains; /* times the event queue was found empty */
-	_Atomic uint32_t agent_pid;
-	int inotify; /* -1 until fs_watch() */
+	int inotify;             /* -1 until fs_watch() */
 	struct watcher *watcher;
 
 	_Atomic uint64_t n_requests, n_refused, n_nodes, n_events, n_revoked;

@@ -130,18 +130,12 @@ static int on_revoked(struct watcher *w, const struct frame *f)
 {
 	struct tlv_iter it = tlv_iter(f->p, f->len);
 	uint64_t seq = 0;
-	uint32_t pid;
 	struct tlv t;
 	int e;
 
 	while ((e = tlv_next(&it, &t)) == 1) {
 		if (t.tag == ST_SEQ && tlv_u64(&t, &seq) < 0)
 			return -EBADMSG;
-		if (t.tag != ST_PID)
-			continue;
-		if (tlv_u32(&t, &pid) < 0)
-			return -EBADMSG;
-		atomic_store(&w->fs->agent_pid, pid);
 	}
 	/* In order, one by one: anything else is not our agent. */
 	if (e < 0 || seq != w->acked + 1 || seq > w->sent)

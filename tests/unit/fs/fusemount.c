@@ -26,7 +26,6 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define BUF_SIZE (FS_IO_MAX + 65536u)
@@ -42,6 +41,7 @@ struct setup {
 	bool verbose;
 	const char *mountpoint;
 	int cwd;
+	int probe; /* the same mount again, read-only */
 	int share; /* the agent's end */
 };
 
@@ -67,8 +67,8 @@ static void *work(void *p)
 		struct iovec vi, vo = {out, BUF_SIZE};
 		size_t len;
 
-		if (n < 0 && (errno == EINTR || errno == ENOENT ||
-				     errno == EAGAIN))
+		if (n < 0 &&
+			(errno == EINTR || errno == ENOENT || errno == EAGAIN))
 			continue;
 		if (n <= 0)
 			break;
@@ -93,21 +93,19 @@ static void agent_revoke(struct setup *s, const struct frame *f)
 
 	while (tlv_next(&it, &t) == 1) {
 		char path[8192];
-		struct statx stx;
 
 		if (t.tag == ST_SEQ)
 			tlv_u64(&t, &seq);
 		if (t.tag != ST_PATH)
 			continue;
-		snprintf(path, sizeof(path), "%s/%.*s", s->mountpoint,
-			(int)t.len, (const char *)t.p);
-		(void)statx(AT_FDCWD, path,
-			AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC,
-			STATX_BASIC_STATS, &stx);
+		snprintf(path, sizeof(path), "%.*s", (int)t.len,
+			(const char *)t.p);
+		/* Always looked up afresh, never made: EEXIST or EROFS. */
+		if (mkdirat(s->probe, path, 0700) == 0)
+			die("probe mount is writable");
 	}
 	buf_init(&b, FRAME_MAX);
 	tlv_put_u64(&b, ST_SEQ, seq);
-	tlv_put_u32(&b, ST_PID, (uint32_t)syscall(SYS_gettid));
 	{
 		struct buf frame;
 
@@ -165,6 +163,17 @@ static void mount_it(struct setup *s)
 		die(s->mountpoint);
 }
 
+static void mount_probe(struct setup *s)
+{
+	struct mount_attr ro = {.attr_set = MOUNT_ATTR_RDONLY};
+
+	s->probe = open_tree(
+		AT_FDCWD, s->mountpoint, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (s->probe < 0 ||
+		mount_setattr(s->probe, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
+		die("probe mount");
+}
+
 static int run_command(const struct setup *s, char **argv)
 {
 	pid_t pid = fork();
@@ -177,8 +186,7 @@ static int run_command(const struct setup *s, char **argv)
 		die(argv[0]);
 	}
 	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status)
-				 : 128 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void add_exports(struct setup *s, char **path, int n, uint32_t flags)
@@ -210,8 +218,8 @@ static void print_stats(const struct fs *fs)
 	fprintf(stderr,
 		"# requests=%lu refused=%lu nodes=%lu files=%lu fds=%lu "
 		"watches=%lu events=%lu revoked=%lu\n",
-		st.requests, st.refused, st.nodes, st.files, st.fds,
-		st.watches, st.events, st.revoked);
+		st.requests, st.refused, st.nodes, st.files, st.fds, st.watches,
+		st.events, st.revoked);
 }
 
 static int serve(struct setup *s, char **command)
@@ -225,9 +233,10 @@ static int serve(struct setup *s, char **command)
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	loop_watch(&s->loop, &s->stop, s->stop_fd, EPOLLIN, on_stop);
 	if (s->leases) {
+		mount_probe(s);
 		if (fs_watch(s->fs, &s->loop, &err) < 0 ||
-			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-				sv) < 0) {
+			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) <
+				0) {
 			fprintf(stderr, "%s\n", err.text);
 			return 125;
 		}
@@ -243,6 +252,8 @@ static int serve(struct setup *s, char **command)
 	code = run_command(s, command);
 	if (s->verbose)
 		print_stats(s->fs);
+	if (s->leases)
+		close(s->probe);
 	if (umount2(s->mountpoint, MNT_DETACH) < 0)
 		perror("umount");
 	for (unsigned i = 0; i < s->workers; i++)
@@ -288,8 +299,7 @@ int main(int argc, char **argv)
 	argv += optind;
 	for (n = 1; n < argc && !streq(argv[n], "--"); n++)
 		;
-	if (n < 2 || n + 1 >= argc || !s.workers ||
-		s.workers > FS_WORKERS_MAX)
+	if (n < 2 || n + 1 >= argc || !s.workers || s.workers > FS_WORKERS_MAX)
 		return 2;
 	config.n_workers = s.workers;
 	s.leases = config.lease_ms > 0;
