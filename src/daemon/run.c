@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -40,13 +39,16 @@ static int lock_state(struct daemon *d, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/coved.lock", d->paths.state);
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char pid[32] = "";
 	ssize_t n;
 
 	if (fd < 0)
 		return err_sys(err, errno, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK)
+	/* A record lock, not flock(): a child between fork and exec must not
+	 * keep it after coved died. */
+	if (fcntl(fd, F_SETLK, &lock) < 0) {
+		if (errno != EACCES && errno != EAGAIN)
 			return err_sys(err, errno, "%s", path);
 		n = pread(fd, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
@@ -142,6 +144,10 @@ int daemon_init(struct daemon *d, struct err *err)
 	list_init(&d->bridges);
 	d->listen.fd = -1;
 	d->max_conns = raise_limits();
+	if (d->stop_grace_ms == 0)
+		d->stop_grace_ms = STOP_GRACE_MS;
+	if (d->linger_ms == 0)
+		d->linger_ms = LINGER_MS;
 	d->scratch = xcalloc(1, SCRATCH_SIZE);
 	r = host_read(&d->host, err);
 	if (r == 0)

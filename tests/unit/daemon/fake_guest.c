@@ -155,15 +155,17 @@ static void on_connect(struct guest *g)
 static void on_stream(struct guest *g, int i)
 {
 	static uint8_t data[65536];
-	ssize_t n = read(g->streams[i], data, sizeof(data));
+	ssize_t n = recv(g->streams[i], data, FRAME_HEAD, MSG_PEEK);
 
 	if (n == FRAME_HEAD && get_le32(data) == 0 && data[4] == AF_CTL_RESUME) {
+		(void)fd_read_all(g->streams[i], data, FRAME_HEAD);
 		if (g->ctl >= 0)
 			close(g->ctl);
 		g->ctl = g->streams[i];
 		g->streams[i] = -1;
 		return;
 	}
+	n = read(g->streams[i], data, sizeof(data));
 	if (n > 0 && fd_write_all(g->streams[i], data, (size_t)n) == 0)
 		return;
 	close(g->streams[i]);
