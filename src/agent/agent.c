@@ -105,22 +105,33 @@ static int ensure_user(const struct config *c, struct account *ret,
 	return account_load("/etc", c->user, ret, err);
 }
 
+static void stage(const char *name)
+{
+	log_debug("%s at %llu ms", name, (unsigned long long)now_ms());
+}
+
 static int apply(struct agent *a, struct err *err)
 {
 	const struct config *c = &a->config;
 	_cleanup_(account_done) struct account who = {0};
 	int r;
 
+	stage("config");
 	system_set_clock(c->realtime_ns);
 	if (c->n_entropy)
 		system_add_entropy(c->entropy, c->n_entropy);
 	system_set_hostname(c->name);
 	system_loopback_up();
 	r = etc_identity("/", c->name, c->sandbox, err);
+	stage("identity");
 	r = r ? r : ensure_user(c, &who, err);
+	stage("user");
 	r = r ? r : mounts_apply(c, who.uid, who.gid, err);
-	return r ? r : cgroup_setup(&a->cgroup, &a->loop, c->pids_max,
-			    on_cgroup, a, err);
+	stage("mounts");
+	r = r ? r : cgroup_setup(&a->cgroup, &a->loop, c->pids_max, on_cgroup, a,
+			    err);
+	stage("cgroup");
+	return r;
 }
 
 static int on_config(void *arg, const void *p, size_t len, struct err *err)

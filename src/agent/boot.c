@@ -258,20 +258,38 @@ static void make_links(void)
 	(void)mkdir("/run/cove", 0700);
 }
 
+static int finish(struct err *err)
+{
+	int r = mount_late(err);
+
+	if (r == 0)
+		make_links();
+	return r;
+}
+
 int boot(struct err *err)
 {
+	static const struct {
+		const char *name;
+		int (*fn)(struct err *err);
+	} steps[] = {
+		{"modules", load_modules},
+		{"root", mount_root},
+		{"docker", mount_docker},
+		{"switch", switch_root},
+		{"mounts", finish},
+	};
 	int r;
 
 	umask(0);
 	r = mount_early(err);
 	open_console();
-	r = r ? r : load_modules(err);
-	r = r ? r : mount_root(err);
-	r = r ? r : mount_docker(err);
-	r = r ? r : switch_root(err);
-	r = r ? r : mount_late(err);
-	if (r == 0)
-		make_links();
+	log_debug("init at %llu ms", (unsigned long long)now_ms());
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++) {
+		r = steps[i].fn(err);
+		log_debug("%s at %llu ms", steps[i].name,
+			(unsigned long long)now_ms());
+	}
 	umask(022);
 	return r;
 }

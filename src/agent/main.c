@@ -21,13 +21,12 @@ int main(int argc, char **argv)
 			stderr);
 		return 2;
 	}
+	/* COVE_LOG on the kernel's command line becomes our environment. */
+	log_init("cove-init", LOG_L_WARN);
 	if (boot(&err) < 0) {
-		log_init("cove-init", LOG_L_WARN);
 		log_error("boot: %s", err.text);
 		boot_undo();
 		system_power_off();
 	}
-	/* COVE_LOG on the kernel's command line becomes our environment. */
-	log_init("cove-init", LOG_L_WARN);
 	agent_run(&agent);
 }

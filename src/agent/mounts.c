@@ -86,17 +86,29 @@ static int bind_one(const struct mount_spec *m, uint32_t uid, uint32_t gid,
 	return 0;
 }
 
+static int mount_share(struct err *err)
+{
+	(void)mkdir("/run/cove", 0700);
+	(void)mkdir(SHARE_DIR, 0700);
+	(void)mkdir(MOUNTS_PROBE_DIR, 0700);
+	if (mount(SHARE_TAG, SHARE_DIR, "virtiofs", SHARE_FLAGS, NULL) < 0)
+		return err_sys(err, errno, "mount the shared directories");
+	if (mount(SHARE_DIR, MOUNTS_PROBE_DIR, NULL, MS_BIND, NULL) < 0 ||
+		mount(NULL, MOUNTS_PROBE_DIR, NULL,
+			MS_REMOUNT | MS_BIND | MS_RDONLY | SHARE_FLAGS,
+			NULL) < 0)
+		return err_sys(err, errno, "mount %s", MOUNTS_PROBE_DIR);
+	return 0;
+}
+
 int mounts_apply(const struct config *c, uint32_t uid, uint32_t gid,
 	struct err *err)
 {
-	int r = 0;
+	int r;
 
 	if (!c->n_mounts)
 		return 0;
-	(void)mkdir("/run/cove", 0700);
-	(void)mkdir(SHARE_DIR, 0700);
-	if (mount(SHARE_TAG, SHARE_DIR, "virtiofs", SHARE_FLAGS, NULL) < 0)
-		return err_sys(err, errno, "mount the shared directories");
+	r = mount_share(err);
 	for (size_t i = 0; r == 0 && i < c->n_mounts; i++)
 		r = bind_one(&c->mounts[i], uid, gid, err);
 	return r;
@@ -104,6 +116,7 @@ int mounts_apply(const struct config *c, uint32_t uid, uint32_t gid,
 
 void mounts_undo(const struct config *c)
 {
+	(void)umount2(MOUNTS_PROBE_DIR, MNT_DETACH);
 	for (size_t i = c->n_mounts; i-- > 0;)
 		if (umount2(c->mounts[i].target, MNT_DETACH) < 0)
 			log_debug("umount %s: %d", c->mounts[i].target, errno);

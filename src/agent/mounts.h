@@ -9,6 +9,9 @@
 
 #include "agent/config.h"
 
+/* The share once more, as a mount that is read-only in itself (revoke.c). */
+#define MOUNTS_PROBE_DIR "/run/cove/probe"
+
 /*
  * Nothing without mounts. uid and gid own directories that have to be created
  * below /home on the way to a target. 0, or -errno with text.

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/revoke.h"
 
+#include "agent/mounts.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "wire/agent.h"
 #include "wire/share.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-/* The same file system again, as a mount that is read-only in itself. */
-#define PROBE_DIR "/run/cove/probe"
+#include <sys/statvfs.h>
 
 bool revoke_path_ok(const char *path)
 {
@@ -42,6 +39,21 @@ static void look_again(int share_dir, const char *path)
 		log_error("revoke: the probe mount is not read-only");
 }
 
+/*
+ * The server calls before anything is mounted; nothing is cached then. A
+ * directory that is not the read-only mount (yet) is not touched.
+ */
+static void open_probe(int *dir, const char *path)
+{
+	struct statvfs st;
+
+	if (*dir >= 0)
+		return;
+	*dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*dir >= 0 && (fstatvfs(*dir, &st) < 0 || !(st.f_flag & ST_RDONLY)))
+		closep(dir);
+}
+
 static int take_revoke(const struct frame *f, int share_dir, uint64_t *ret_seq)
 {
 	struct tlv_iter it = tlv_iter(f->p, f->len);
@@ -57,7 +69,7 @@ static int take_revoke(const struct frame *f, int share_dir, uint64_t *ret_seq)
 			r = tlv_str(&t, 2 * AGENT_PATH_MAX, &path);
 		if (r < 0)
 			return r;
-		if (path && revoke_path_ok(path))
+		if (share_dir >= 0 && path && revoke_path_ok(path))
 			look_again(share_dir, path);
 	}
 	return r;
@@ -80,8 +92,9 @@ static int answer(int fd, uint64_t seq)
 	return r;
 }
 
-void revoke_serve(int fd, int share_dir)
+void revoke_serve(int fd, const char *probe_dir)
 {
+	_cleanup_close_ int share_dir = -1;
 	struct frame f;
 	struct buf in;
 	int r = 0;
@@ -99,6 +112,7 @@ void revoke_serve(int fd, int share_dir)
 			continue;
 		}
 		if (f.type == SF_REVOKE) {
+			open_probe(&share_dir, probe_dir);
 			r = take_revoke(&f, share_dir, &seq);
 			r = r < 0 ? r : answer(fd, seq);
 		}
@@ -107,32 +121,10 @@ void revoke_serve(int fd, int share_dir)
 	buf_done(&in);
 }
 
-static int open_probe(void)
-{
-	int fd = open(PROBE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 && errno != ENOENT)
-		return -1;
-	if (fd >= 0)
-		return fd;
-	if (mkdir(PROBE_DIR, 0700) < 0 ||
-		mount(SHARE_DIR, PROBE_DIR, NULL, MS_BIND, NULL) < 0 ||
-		mount(NULL, PROBE_DIR, NULL,
-			MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
-			NULL) < 0)
-		return -1;
-	return open(PROBE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
 static _Noreturn void child(void)
 {
-	int dir = open_probe();
-
 	(void)fd_nonblock(3, false);
-	if (dir < 0)
-		log_error("revoke: %s: %s", PROBE_DIR, strerror(errno));
-	else
-		revoke_serve(3, dir);
+	revoke_serve(3, MOUNTS_PROBE_DIR);
 	_exit(0);
 }
 

@@ -19,16 +19,18 @@ struct revoke {
 	pid_t child; /* 0: none */
 };
 
-/* Takes listen_fd over. */
+/* Takes listen_fd over. 0 or -errno. */
 int revoke_init(struct revoke *r, struct loop *l, int listen_fd,
 	const struct spawn_env *env);
 bool revoke_reaped(struct revoke *r, pid_t pid);
 
 /*
- * The child's work on one stream: until it ends or is damaged. share_dir is
- * where the exports are seen, on a read-only mount.
+ * The child's work on one stream: until it ends or is damaged. probe_dir is
+ * where the exports are seen, on a read-only mount. The server waits for the
+ * answers before it lets anything else into the guest, the config included, so
+ * this must answer from the start.
  */
-void revoke_serve(int fd, int share_dir);
+void revoke_serve(int fd, const char *probe_dir);
 /* Relative, no empty, "." or ".." component. */
 bool revoke_path_ok(const char *path);
 
