@@ -8,8 +8,21 @@
 #define LIVE_MS 100   /* between two redraws of a live line */
 #define PLAIN_MS 5000 /* between two lines of a log */
 
+/*
+ * What stdio and jansson look up at first use is looked up now: the jailed
+ * worker, which says things too, may not (a terminal's settings, a seed).
+ */
+static void warm_up(void)
+{
+	static char out[BUFSIZ];
+
+	setvbuf(stdout, out, _IOLBF, sizeof(out));
+	json_object_seed(0);
+}
+
 void progress_init(struct progress *p, bool json)
 {
+	warm_up();
 	*p = (struct progress){
 		.json = json,
 		.tty = !json && isatty(STDERR_FILENO),
