@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
-static void add(struct modules *m, const char *name, const uint8_t *data,
-	size_t size)
+static void add(
+	struct modules *m, const char *name, const uint8_t *data, size_t size)
 {
 	uint8_t *copy = xcalloc(1, size + 1);
 	int r;

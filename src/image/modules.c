@@ -226,16 +226,25 @@ static struct module *find(struct modules *m, const char *name)
 	return NULL;
 }
 
+static bool is_elf(const uint8_t *p, size_t len)
+{
+	return len >= SELFMAG && memcmp(p, ELFMAG, SELFMAG) == 0;
+}
+
 static int expand(struct module *mod, struct err *err)
 {
 	struct blob b = {0};
 	int r;
 
-	if (mod->len >= 4 && memcmp(mod->p, ELFMAG, SELFMAG) == 0)
+	if (is_elf(mod->p, mod->len))
 		return 0;
 	r = blob_decompress(mod->p, mod->len, MODULE_MAX, &b, err);
 	if (r < 0)
 		return err_wrap(err, "module %s", mod->name);
+	if (!is_elf(b.p, b.len)) {
+		blob_done(&b);
+		return err_set(err, EBADMSG, "module %s is damaged", mod->name);
+	}
 	free(mod->p);
 	mod->p = b.p;
 	mod->len = b.len;

@@ -60,8 +60,8 @@ static void read_extended(const uint8_t *p, struct er_inode *i)
 	i->links = get_le32(p + 44);
 }
 
-static void read_compact(const struct er *e, const uint8_t *p,
-	struct er_inode *i)
+static void read_compact(
+	const struct er *e, const uint8_t *p, struct er_inode *i)
 {
 	i->links = get_le16(p + 6);
 	i->size = get_le32(p + 8);
@@ -138,8 +138,8 @@ struct dirent_at {
 };
 
 /* Entry k of the block, whose first entry tells how many there are. */
-static size_t read_dirent(const uint8_t *block, size_t len, size_t k,
-	struct dirent_at *ret)
+static size_t read_dirent(
+	const uint8_t *block, size_t len, size_t k, struct dirent_at *ret)
 {
 	size_t n = get_le16(block + 8) / 12u, from, to;
 	const uint8_t *d = block + k * 12;
@@ -261,8 +261,12 @@ static size_t walk_dir(const struct walk *up, const char *path,
 static unsigned type_of(uint32_t mode)
 {
 	static const uint8_t types[16] = {[S_IFREG >> 12] = 1,
-		[S_IFDIR >> 12] = 2, [S_IFCHR >> 12] = 3, [S_IFBLK >> 12] = 4,
-		[S_IFIFO >> 12] = 5, [S_IFSOCK >> 12] = 6, [S_IFLNK >> 12] = 7};
+		[S_IFDIR >> 12] = 2,
+		[S_IFCHR >> 12] = 3,
+		[S_IFBLK >> 12] = 4,
+		[S_IFIFO >> 12] = 5,
+		[S_IFSOCK >> 12] = 6,
+		[S_IFLNK >> 12] = 7};
 
 	return types[mode >> 12 & 15];
 }

@@ -25,11 +25,11 @@ struct er_inode {
 	uint64_t size;
 	uint64_t mtime;
 	uint32_t mtime_nsec;
-	unsigned layout;  /* 0 plain, 2 inline */
+	unsigned layout; /* 0 plain, 2 inline */
 	bool extended;
-	uint64_t xattrs;  /* offset, 0 none */
+	uint64_t xattrs; /* offset, 0 none */
 	uint64_t xattrs_len;
-	uint64_t tail;    /* offset of what follows inode and attributes */
+	uint64_t tail; /* offset of what follows inode and attributes */
 };
 
 void er_open(struct er *e, const uint8_t *p, size_t len);

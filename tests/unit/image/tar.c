@@ -90,8 +90,8 @@ void tar_done(struct tar *t)
 
 /* The image. */
 
-void image_init(struct image *i, const struct tree_limits *limits,
-	uint64_t max_bytes)
+void image_init(
+	struct image *i, const struct tree_limits *limits, uint64_t max_bytes)
 {
 	static const struct tree_limits wide = {100000, 64 * MIB};
 
@@ -135,8 +135,8 @@ int image_layer(struct image *i, const void *p, size_t len, struct err *err)
 
 	if (i->tree.entries > 1)
 		tree_next_layer(&i->tree);
-	return layer_apply(&i->tree, &i->erofs, &i->opts, give, &s, &i->stats,
-		err);
+	return layer_apply(
+		&i->tree, &i->erofs, &i->opts, give, &s, &i->stats, err);
 }
 
 int image_tar(struct image *i, const struct tar *t, struct err *err)

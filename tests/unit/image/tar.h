@@ -42,8 +42,8 @@ struct image {
 	struct er er;
 };
 
-void image_init(struct image *i, const struct tree_limits *limits,
-	uint64_t max_bytes);
+void image_init(
+	struct image *i, const struct tree_limits *limits, uint64_t max_bytes);
 void image_done(struct image *i);
 int image_layer(struct image *i, const void *p, size_t len, struct err *err);
 /* Applies the closed archive as next layer. */

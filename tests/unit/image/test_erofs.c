@@ -34,9 +34,8 @@ static void fsck(void)
 
 	if (system("command -v fsck.erofs >/dev/null 2>&1") != 0)
 		return;
-	snprintf(cmd, sizeof(cmd),
-		"fsck.erofs /proc/%d/fd/%d >/dev/null 2>&1", (int)getpid(),
-		img.fd);
+	snprintf(cmd, sizeof(cmd), "fsck.erofs /proc/%d/fd/%d >/dev/null 2>&1",
+		(int)getpid(), img.fd);
 	assert_int_equal(system(cmd), 0);
 }
 
@@ -129,15 +128,15 @@ static void test_sizes(void **state)
 		assert_int_equal(i.size, sizes[k]);
 		assert_memory_equal(got, data, sizes[k]);
 	}
-	assert_int_equal(img.stats.bytes, 2047 + 2048 + 2049 + 4095 + 4096 +
-			4097 + 6143 + 6144 + 6145 + 8192 + 1048575 + 1048576 +
-			3000001 + 1);
+	assert_int_equal(img.stats.bytes,
+		2047 + 2048 + 2049 + 4095 + 4096 + 4097 + 6143 + 6144 + 6145 +
+			8192 + 1048575 + 1048576 + 3000001 + 1);
 }
 
 static void test_xattrs(void **state)
 {
-	static const uint8_t caps[] = {1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0,
-		0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t caps[] = {
+		1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 	struct archive_entry *e;
 	struct er_inode i;
 	size_t len = 0;
@@ -146,8 +145,8 @@ static void test_xattrs(void **state)
 	e = tar_entry(&tar, "ping", S_IFREG | 0755);
 	archive_entry_xattr_add_entry(e, "user.zz", "last", 4);
 	archive_entry_xattr_add_entry(e, "user.aa", "", 0);
-	archive_entry_xattr_add_entry(e, "security.capability", caps,
-		sizeof(caps));
+	archive_entry_xattr_add_entry(
+		e, "security.capability", caps, sizeof(caps));
 	archive_entry_xattr_add_entry(e, "trusted.overlay.opaque", "y", 1);
 	archive_entry_xattr_add_entry(e, "com.example", "z", 1);
 	tar_put(&tar, "data", 4);

@@ -399,8 +399,7 @@ static void test_truncated(void **state)
 	tar_entry(&tar, "f", S_IFREG | 0644);
 	tar_put(&tar, data, sizeof(data));
 	tar_close(&tar);
-	assert_int_equal(
-		image_layer(&img, tar.out, 3000, &err), -EBADMSG);
+	assert_int_equal(image_layer(&img, tar.out, 3000, &err), -EBADMSG);
 	assert_non_null(strstr(err.text, "damaged"));
 }
 
@@ -409,8 +408,7 @@ static void test_no_tar(void **state)
 	static const char junk[2048] = "this is no archive at all";
 	struct err err = {0};
 
-	assert_int_equal(
-		image_layer(&img, junk, sizeof(junk), &err), -EBADMSG);
+	assert_int_equal(image_layer(&img, junk, sizeof(junk), &err), -EBADMSG);
 	assert_non_null(strstr(err.text, "no tar"));
 }
 
