@@ -274,9 +274,25 @@ void watch_drain(struct watcher *w)
 	revoke_flush(w);
 }
 
+static void on_gathered(struct loop *l, struct timer *t)
+{
+	struct watcher *w = container_of(t, struct watcher, gather);
+
+	loop_rewatch(l, &w->events, EPOLLIN);
+	watch_drain(w);
+}
+
+/*
+ * Events come in swarms, most of them our own, and the worker that caused one
+ * is still about to tell what it did. A moment later there are fewer to look
+ * at. Whoever needs to be sure does not wait for it: fs_settle().
+ */
 static void on_readable(struct loop *l, struct watch *wt, uint32_t events)
 {
-	watch_drain(container_of(wt, struct watcher, events));
+	struct watcher *w = container_of(wt, struct watcher, events);
+
+	loop_rewatch(l, wt, 0);
+	loop_timer(l, &w->gather, GATHER_MS, on_gathered);
 }
 
 /* -- when events were lost -- */
@@ -375,6 +391,7 @@ void watch_free(struct fs *fs)
 
 	if (w) {
 		loop_unwatch(w->loop, &w->events);
+		loop_untimer(w->loop, &w->gather);
 		revoke_done(w);
 		free(w);
 	}

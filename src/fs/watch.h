@@ -16,6 +16,7 @@
 #include "wire/share.h"
 
 #define WATCH_MAX 32768u
+#define GATHER_MS 3u
 #define REVOKE_BATCH 64u          /* paths in a frame */
 #define REVOKE_WINDOW 4u          /* frames that may wait for their answer */
 #define REVOKE_OUT_MAX (1u << 20) /* bytes of frames on their way */
@@ -33,6 +34,7 @@ struct watcher {
 	struct fs *fs;
 	struct loop *loop;
 	struct watch events; /* of fs->inotify */
+	struct timer gather;
 
 	int sock; /* to the agent, or -1 */
 	struct watch stream;

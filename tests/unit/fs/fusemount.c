@@ -4,11 +4,11 @@
  * a guest's virtio-fs: the same requests from a real client, at native speed.
  *
  *   fusemount [-w WORKERS] [-t TIMEOUT_MS] [-l LEASE_MS] [-r] [-v]
- *             MOUNTPOINT SOURCE... -- COMMAND...
+ *             [-u UID] MOUNTPOINT SOURCE... -- COMMAND...
  *
  * Mounts the exports 0, 1, ... at MOUNTPOINT, runs COMMAND, unmounts, exits
  * with its status. -l turns leases on and plays the agent; -r makes the
- * exports read-only; -v prints the counters. Needs root and /dev/fuse; paths
+ * exports read-only; -v prints the counters; -u serves as an ordinary user. Needs root and /dev/fuse; paths
  * are absolute.
  */
 #include "base/fd.h"
@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define BUF_SIZE (FS_IO_MAX + 65536u)
@@ -41,6 +43,7 @@ struct setup {
 	bool verbose;
 	const char *mountpoint;
 	int cwd;
+	uid_t uid; /* to serve as; 0: stay root */
 	int probe; /* the same mount again, read-only */
 	int share; /* the agent's end */
 };
@@ -180,6 +183,8 @@ static int run_command(const struct setup *s, char **argv)
 	int status;
 
 	if (pid == 0) {
+		if (setresuid(0, 0, 0) < 0 || setresgid(0, 0, 0) < 0)
+			die("setresuid");
 		if (fchdir(s->cwd) < 0)
 			die("fchdir");
 		execvp(argv[0], argv);
@@ -233,7 +238,6 @@ static int serve(struct setup *s, char **command)
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	loop_watch(&s->loop, &s->stop, s->stop_fd, EPOLLIN, on_stop);
 	if (s->leases) {
-		mount_probe(s);
 		if (fs_watch(s->fs, &s->loop, &err) < 0 ||
 			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) <
 				0) {
@@ -254,6 +258,8 @@ static int serve(struct setup *s, char **command)
 		print_stats(s->fs);
 	if (s->leases)
 		close(s->probe);
+	if (s->uid && syscall(SYS_setresuid, -1, 0, -1) < 0)
+		die("setresuid");
 	if (umount2(s->mountpoint, MNT_DETACH) < 0)
 		perror("umount");
 	for (unsigned i = 0; i < s->workers; i++)
@@ -281,13 +287,15 @@ int main(int argc, char **argv)
 	int opt, n;
 
 	config.lease_ms = 0;
-	while ((opt = getopt(argc, argv, "+w:t:l:rv")) > 0) {
+	while ((opt = getopt(argc, argv, "+w:t:l:u:rv")) > 0) {
 		if (opt == 'w')
 			s.workers = (unsigned)strtoul(optarg, NULL, 10);
 		else if (opt == 't')
 			config.timeout_ms = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'l')
 			config.lease_ms = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (opt == 'u')
+			s.uid = (uid_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'r')
 			flags |= AMF_RO;
 		else if (opt == 'v')
@@ -303,9 +311,16 @@ int main(int argc, char **argv)
 		return 2;
 	config.n_workers = s.workers;
 	s.leases = config.lease_ms > 0;
+	s.probe = -1;
 	s.mountpoint = argv[0];
 	s.cwd = open(".", O_PATH | O_CLOEXEC);
 	mount_it(&s);
+	if (s.leases)
+		mount_probe(&s);
+	if (s.uid &&
+		(setgroups(0, NULL) < 0 || setresgid(s.uid, s.uid, 0) < 0 ||
+			setresuid(s.uid, s.uid, 0) < 0))
+		die("setresuid");
 	/* After the mount: the server changes the working directory. */
 	if (fs_new(&config, &s.fs, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
