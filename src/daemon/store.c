@@ -49,7 +49,7 @@ void row_done(struct row *r)
 }
 
 /* What SQLite said, in the words of a person who must act on it. */
-static int fail(const struct store *s, struct err *err, const char *what)
+static int sql_err(const struct store *s, struct err *err, const char *what)
 {
 	int code = sqlite3_extended_errcode(s->db);
 
@@ -121,7 +121,7 @@ static int run(struct store *s, struct err *err, const char *what,
 	st = prepare(s, sql, fmt, ap);
 	va_end(ap);
 	if (!st || sqlite3_step(st) != SQLITE_DONE)
-		return fail(s, err, what);
+		return sql_err(s, err, what);
 	return 0;
 }
 
@@ -129,7 +129,7 @@ static int exec(struct store *s, struct err *err, const char *what,
 	const char *sql)
 {
 	if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return fail(s, err, what);
+		return sql_err(s, err, what);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ static int query_int(struct store *s, const char *sql, int64_t *ret,
 
 	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK ||
 		sqlite3_step(st) != SQLITE_ROW)
-		return fail(s, err, "open");
+		return sql_err(s, err, "open");
 	*ret = sqlite3_column_int64(st, 0);
 	return 0;
 }
@@ -165,7 +165,7 @@ static int quick_check(struct store *s, struct err *err)
 	if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) !=
 			SQLITE_OK ||
 		sqlite3_step(st) != SQLITE_ROW)
-		return fail(s, err, "open");
+		return sql_err(s, err, "open");
 	text = (const char *)sqlite3_column_text(st, 0);
 	if (text && streq(text, "ok"))
 		return 0;
@@ -247,7 +247,7 @@ static int open_db(struct store *s, struct err *err)
 		SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
 	if (sqlite3_open_v2(s->path, &s->db, flags, NULL) != SQLITE_OK)
-		return fail(s, err, "open");
+		return sql_err(s, err, "open");
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_busy_timeout(s->db, 1000);
 	return 0;
@@ -355,7 +355,7 @@ int store_each(struct store *s, store_row_fn *fn, void *arg, struct err *err)
 		    " engine, created_ns, started_ns, fresh FROM sandbox"
 		    " ORDER BY created_ns",
 		    -1, &st, NULL) != SQLITE_OK)
-		return fail(s, err, "read the sandboxes");
+		return sql_err(s, err, "read the sandboxes");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		_cleanup_(row_done) struct row row = {
 			.id = column(st, 0),
@@ -375,7 +375,7 @@ int store_each(struct store *s, store_row_fn *fn, void *arg, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	return step == SQLITE_DONE ? 0 : fail(s, err, "read the sandboxes");
+	return step == SQLITE_DONE ? 0 : sql_err(s, err, "read the sandboxes");
 }
 
 int store_proc_put(struct store *s, const char *owner, const char *role,
@@ -408,7 +408,7 @@ int store_proc_each(struct store *s, store_proc_fn *fn, void *arg,
 	if (sqlite3_prepare_v2(s->db,
 		    "SELECT owner, role, pid, start FROM process", -1, &st,
 		    NULL) != SQLITE_OK)
-		return fail(s, err, "read the processes");
+		return sql_err(s, err, "read the processes");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct proc_id id = {
 			.pid = (pid_t)sqlite3_column_int64(st, 2),
@@ -418,7 +418,7 @@ int store_proc_each(struct store *s, store_proc_fn *fn, void *arg,
 		fn(arg, (const char *)sqlite3_column_text(st, 0),
 			(const char *)sqlite3_column_text(st, 1), &id);
 	}
-	return step == SQLITE_DONE ? 0 : fail(s, err, "read the processes");
+	return step == SQLITE_DONE ? 0 : sql_err(s, err, "read the processes");
 }
 
 int store_event_put(struct store *s, const char *id, const struct event *e,
@@ -456,7 +456,7 @@ int store_event_each(struct store *s, const char *id, unsigned max,
 		sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT) !=
 			SQLITE_OK ||
 		sqlite3_bind_int64(st, 2, max) != SQLITE_OK)
-		return fail(s, err, "read the events");
+		return sql_err(s, err, "read the events");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct event e = {
 			.time_ns = (uint64_t)sqlite3_column_int64(st, 1),
@@ -466,5 +466,5 @@ int store_event_each(struct store *s, const char *id, unsigned max,
 
 		fn(arg, &e);
 	}
-	return step == SQLITE_DONE ? 0 : fail(s, err, "read the events");
+	return step == SQLITE_DONE ? 0 : sql_err(s, err, "read the events");
 }
