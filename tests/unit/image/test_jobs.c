@@ -281,14 +281,15 @@ static void test_deb(void **state)
 {
 	struct blob ar = {(uint8_t *)xstrdup("!<arch>\n"), 8};
 	struct blob elf = elf_kernel(BANNER);
-	struct blob mod = elf_module("name=virtio", 12);
+	struct blob mod = elf_module("name=virtio_blk", 16);
 	struct tar t;
 	json_t *o;
 
 	tar_open(&t, "xz");
 	tar_entry(&t, "./boot/vmlinuz-6.1.0-9-test", S_IFREG | 0644);
 	tar_put(&t, elf.p, elf.len);
-	tar_entry(&t, "./usr/lib/modules/6.1/kernel/virtio.ko", S_IFREG | 0644);
+	tar_entry(&t, "./usr/lib/modules/6.1/kernel/virtio_blk.ko",
+		S_IFREG | 0644);
 	tar_put(&t, mod.p, mod.len);
 	tar_file(&t, "./usr/lib/modules/6.1/modules.builtin", "kernel/x.ko\n");
 	tar_close(&t);
