@@ -16,7 +16,7 @@ struct console {
 	int log;
 	uint64_t max;
 	uint64_t len;
-	char chunk[16384];
+	char chunk[8192];
 };
 
 /* Takes both descriptors over, also on failure. log is open for both ways. */

@@ -393,7 +393,7 @@ int vhu_handle(struct vhu *v)
 	if (r > 0 || !ack)
 		return r;
 	if (r < 0)
-		log_warn("vhost-user %s: request %u refused: %s",
+		log_debug("vhost-user %s: request %u refused: %s",
 			v->dev->ops->name, v->msg.head.request, strerror(-r));
 	return reply_u64(v, r < 0);
 }
