@@ -127,8 +127,10 @@ static int parse_field(
 		return take_fd(b, t, &c->control);
 	case BT_VMM_STATUS:
 		return take_fd(b, t, &c->status);
-	case BT_VMM_RESTORE:
-		return take_fd(b, t, &c->restore);
+	case BT_VMM_STATE:
+		return take_fd(b, t, &c->state);
+	case BT_VMM_STATE_RAM:
+		return take_fd(b, t, &c->state_ram);
 	case BT_VSOCK_LISTEN:
 		return take_fd(b, t, &c->vsock_listen);
 	case BT_RUN_DIR:
@@ -150,7 +152,9 @@ static int check(const struct vmm_config *c, struct err *err)
 {
 	if (c->kvm < 0)
 		return bad(err, "message: no /dev/kvm");
-	if (c->restore < 0 && (c->kernel < 0 || !c->cmdline))
+	if ((c->state < 0) != (c->state_ram < 0))
+		return bad(err, "snapshot: half of it is missing");
+	if (c->state < 0 && (c->kernel < 0 || !c->cmdline))
 		return bad(err, "message: no kernel or no command line");
 	if (c->cpus < 1 || c->cpus > VCPU_MAX)
 		return err_set(err, EINVAL, "%u vCPUs are not possible (1-%u)",
@@ -186,7 +190,8 @@ static struct vmm_config empty(void)
 		.console_log = -1,
 		.control = -1,
 		.status = -1,
-		.restore = -1,
+		.state = -1,
+		.state_ram = -1,
 		.guest_uid = 1000,
 		.guest_gid = 1000};
 }
@@ -217,7 +222,7 @@ void config_done(struct vmm_config *c)
 {
 	int *const fds[] = {&c->kvm, &c->kernel, &c->initrd, &c->vsock_listen,
 		&c->run_dir, &c->console_log, &c->control, &c->status,
-		&c->restore};
+		&c->state, &c->state_ram};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		closep(fds[i]);

@@ -38,7 +38,8 @@ struct vmm_config {
 	int console_log; /* -1: output is dropped */
 	int control;     /* -1: none */
 	int status;      /* -1: none */
-	int restore;     /* -1: boot */
+	int state;       /* of a snapshot; -1: boot */
+	int state_ram;
 	struct config_export export[BIRTH_EXPORTS];
 	size_t n_exports; /* 0: no fs device */
 	uint32_t guest_uid;

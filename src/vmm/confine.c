@@ -41,7 +41,8 @@ static const unsigned long vm_requests[] = {
 static size_t kept(const struct vmm_config *c, int *fds)
 {
 	const int all[] = {c->kvm, c->kernel, c->initrd, c->vsock_listen,
-		c->run_dir, c->console_log, c->control, c->status, c->restore};
+		c->run_dir, c->console_log, c->control, c->status, c->state,
+		c->state_ram};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -138,6 +138,24 @@ int devices_attach(struct devices *d, struct vmm_config *cfg,
 	return mmio_add(bank, bus, balloon_dev(d->balloon), err);
 }
 
+void devices_save(struct devices *d, const struct mmio_bank *bank,
+	struct snapshot_device *to)
+{
+	/* Disks, entropy and streams have nothing that outlives a restore. */
+}
+
+int devices_restore(struct devices *d, const struct mmio_bank *bank,
+	const struct snapshot_device *from, struct err *err)
+{
+	return 0;
+}
+
+void devices_restored(struct devices *d)
+{
+	if (d->vsock)
+		vsock_transport_reset(d->vsock);
+}
+
 void devices_done(struct devices *d)
 {
 	for (size_t i = 0; i < BIRTH_DISKS; i++)

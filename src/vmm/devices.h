@@ -16,6 +16,7 @@
 #include "virtio/vsock.h"
 #include "vmm/config.h"
 #include "vmm/mmio.h"
+#include "vmm/snapshot.h"
 
 struct devices {
 	struct loop *loop;
@@ -30,6 +31,16 @@ struct devices {
 /* Makes the devices and their threads and puts them on the bus. */
 int devices_attach(struct devices *d, struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err);
+/*
+ * What a device knows beside its registers and rings. to[] and from[] are in
+ * the order of the bank; the queues are stopped.
+ */
+void devices_save(struct devices *d, const struct mmio_bank *bank,
+	struct snapshot_device *to);
+int devices_restore(struct devices *d, const struct mmio_bank *bank,
+	const struct snapshot_device *from, struct err *err);
+/* The queues run again: streams of before are dead and the guest is told. */
+void devices_restored(struct devices *d);
 /* After mmio_bank_done(); the loop does not run. */
 void devices_done(struct devices *d);
 

@@ -3,11 +3,13 @@
 
 #include "vmm/confine.h"
 #include "vmm/cpuid.h"
+#include "vmm/machine_state.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 static void on_uart_irq(void *arg)
 {
@@ -63,30 +65,62 @@ static int open_calls(struct machine *m, struct err *err)
 	return r < 0 ? err_sys(err, -r, "cannot watch an eventfd") : 0;
 }
 
+static int open_snapshot(struct machine *m, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	m->snapshot = xnew(struct snapshot);
+	r = snapshot_read(m->cfg->state, m->snapshot, err);
+	if (r < 0)
+		return r;
+	/* A page past the end of the file would kill us, not the guest. */
+	if (fstat(m->cfg->state_ram, &st) < 0 || !S_ISREG(st.st_mode) ||
+		(uint64_t)st.st_size < m->snapshot->memory)
+		return err_set(
+			err, EINVAL, "the snapshot's memory file is too short");
+	m->cfg->memory = m->snapshot->memory;
+	m->cfg->cpus = m->snapshot->cpus;
+	return 0;
+}
+
+/* All that needs /dev/kvm itself. */
+static int open_kvm(struct machine *m, struct err *err)
+{
+	int r = kvm_open(&m->kvm, TAKE_FD(m->cfg->kvm), err);
+
+	if (r < 0)
+		return r;
+	r = kvm_supported_cpuid(&m->kvm, &m->cpuid, err);
+	if (r == 0 && msr_list_get(m->kvm.dev, &m->msrs) < 0)
+		r = err_sys(err, errno, "cannot list the registers");
+	kvm_seal(&m->kvm);
+	return r;
+}
+
 int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
 	struct err *err)
 {
-	int r;
+	int r = 0;
 
 	*m = (struct machine){.cfg = cfg,
 		.loop = l,
 		.uart_irq = -1,
 		.kvm = {.dev = -1, .vm = -1}};
 	m->calls.fd = -1;
-	r = kvm_open(&m->kvm, dup(cfg->kvm), err);
+	if (cfg->state >= 0)
+		r = open_snapshot(m, err);
 	if (r == 0)
-		r = ram_open(&m->ram, cfg->memory, -1, err);
+		r = open_kvm(m, err);
+	if (r == 0)
+		r = ram_open(&m->ram, cfg->memory, cfg->state_ram, err);
 	if (r == 0)
 		r = ram_plug(&m->ram, &m->kvm, err);
-	if (r == 0)
-		r = kvm_supported_cpuid(&m->kvm, &m->cpuid, err);
 	if (r == 0)
 		r = open_platform(m, err);
 	if (r == 0)
 		r = open_calls(m, err);
-	if (r == 0)
-		kvm_seal(&m->kvm);
-	else
+	if (r < 0)
 		machine_done(m);
 	return r;
 }
@@ -101,6 +135,12 @@ int machine_load(struct machine *m, struct err *err)
 			.virtio = m->bank.where,
 			.n_virtio = m->bank.n}};
 
+	if (m->snapshot) {
+		/* To the bit what the guest found when it started. */
+		free(m->cpuid);
+		m->cpuid = TAKE_PTR(m->snapshot->cpuid);
+		return 0;
+	}
 	cpuid_template(m->cpuid, m->cfg->cpus);
 	return boot_load(&boot, &m->ram, &m->entry, err);
 }
@@ -113,6 +153,8 @@ static void on_cpus(struct loop *l, struct watch *w, uint32_t events)
 	(void)!read(w->fd, &n, sizeof(n));
 	if (vcpus_ended(&m->cpus, NULL, 0) != VM_END_NONE)
 		loop_stop(l, 0);
+	else if (m->parked && vcpus_parked(&m->cpus))
+		m->parked(m);
 }
 
 static int confine_job(struct vcpu *v, void *arg)
@@ -132,6 +174,18 @@ static int confine_all(struct machine *m, struct err *err)
 	return r;
 }
 
+static int first_state(struct machine *m, struct err *err)
+{
+	int r;
+
+	if (!m->snapshot)
+		return vcpus_boot(&m->cpus, &m->entry, err);
+	r = machine_restore(m, m->snapshot, err);
+	snapshot_done(m->snapshot);
+	free(TAKE_PTR(m->snapshot));
+	return r;
+}
+
 int machine_start(struct machine *m, struct err *err)
 {
 	int r = vcpus_start(&m->cpus, &m->kvm, m->cfg->cpus, &m->pio, &m->mmio,
@@ -143,12 +197,53 @@ int machine_start(struct machine *m, struct err *err)
 		m->loop, &m->cpus_watch, m->cpus.event_fd, EPOLLIN, on_cpus);
 	if (r < 0)
 		return err_sys(err, -r, "cannot watch the processors");
-	r = vcpus_boot(&m->cpus, &m->entry, err);
+	r = first_state(m, err);
 	if (r == 0)
 		r = confine_all(m, err);
-	if (r == 0)
-		vcpus_resume(&m->cpus);
-	return r;
+	return r < 0 ? r : machine_run(m, err);
+}
+
+int machine_run(struct machine *m, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; m->quiet && i < m->bank.n && r == 0; i++)
+		r = mmio_continue(&m->bank.dev[i]);
+	if (r < 0)
+		return err_sys(err, -r, "cannot start the devices again");
+	m->quiet = false;
+	m->paused = false;
+	vcpus_resume(&m->cpus);
+	return 0;
+}
+
+static void disk_stats(const struct devices *d, struct machine_stats *st)
+{
+	for (size_t i = 0; i < BIRTH_DISKS && d->blk[i]; i++) {
+		struct blk_stats b;
+		blk_stats(d->blk[i], &b);
+		st->disk_read += b.bytes_read;
+		st->disk_written += b.bytes_written;
+	}
+}
+
+void machine_stats(const struct machine *m, struct machine_stats *ret)
+{
+	struct machine_stats st = {
+		.exits_io = vcpus_exits(&m->cpus, KVM_EXIT_IO),
+		.exits_mmio = vcpus_exits(&m->cpus, KVM_EXIT_MMIO),
+		.unclaimed = m->pio.n_unclaimed + m->mmio.n_unclaimed,
+		.console_bytes = m->console.n_total,
+		.memory_returned = balloon_reported(m->devices.balloon),
+	};
+
+	for (unsigned i = 0; i < VCPU_EXITS; i++)
+		st.exits_other += vcpus_exits(&m->cpus, i);
+	st.exits_other -= st.exits_io + st.exits_mmio;
+	for (size_t i = 0; i < m->bank.n; i++)
+		st.refused += m->bank.dev[i].n_refused;
+	disk_stats(&m->devices, &st);
+	*ret = st;
 }
 
 void machine_done(struct machine *m)
@@ -163,6 +258,9 @@ void machine_done(struct machine *m)
 	devices_done(&m->devices);
 	closep(&m->uart_irq);
 	free(TAKE_PTR(m->cpuid));
+	if (m->snapshot)
+		snapshot_done(m->snapshot);
+	free(TAKE_PTR(m->snapshot));
 	kvm_done(&m->kvm);
 	ram_done(&m->ram);
 }

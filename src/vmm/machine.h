@@ -21,8 +21,11 @@
 #include "vmm/devices.h"
 #include "vmm/mmio.h"
 #include "vmm/power.h"
+#include "vmm/snapshot.h"
 #include "vmm/uart.h"
 #include "vmm/vcpu.h"
+
+struct control;
 
 struct machine {
 	struct vmm_config *cfg;
@@ -42,7 +45,24 @@ struct machine {
 	struct mmio_bank bank;
 	struct devices devices;
 	struct boot_entry entry;
+	struct snapshot *snapshot; /* to continue, until it runs */
+	struct msr_list msrs;
+	void (*parked)(struct machine *m); /* all processors have parked */
+	struct control *control;           /* who wants to know */
 	bool paused; /* somebody asked for it and it has happened */
+	bool quiet;  /* the devices' queues are stopped */
+};
+
+struct machine_stats {
+	uint64_t exits_io;
+	uint64_t exits_mmio;
+	uint64_t exits_other;
+	uint64_t unclaimed;
+	uint64_t refused;
+	uint64_t console_bytes;
+	uint64_t disk_read;
+	uint64_t disk_written;
+	uint64_t memory_returned;
 };
 
 int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
@@ -50,6 +70,9 @@ int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
 int machine_build(struct machine *m, struct err *err);
 int machine_load(struct machine *m, struct err *err);
 int machine_start(struct machine *m, struct err *err);
+/* Also after a pause, and after a snapshot was taken. */
+int machine_run(struct machine *m, struct err *err);
+void machine_stats(const struct machine *m, struct machine_stats *ret);
 void machine_done(struct machine *m);
 
 /* One line for the log and the user: how the guest ended. */

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vmm/confine.h"
+#include "vmm/control.h"
 #include "vmm/machine.h"
 #include "vmm/probe.h"
 
@@ -64,8 +65,8 @@ static void answer(const struct err *err)
 	(void)close(BIRTH_FD);
 }
 
-static int build(struct machine *m, struct loop *l, struct vmm_config *cfg,
-	struct err *err)
+static int build(struct machine *m, struct control *c, struct loop *l,
+	struct vmm_config *cfg, struct err *err)
 {
 	sigset_t set;
 	int r = confine_process(cfg, BIRTH_FD, err);
@@ -86,6 +87,8 @@ static int build(struct machine *m, struct loop *l, struct vmm_config *cfg,
 	r = machine_build(m, err);
 	if (r == 0)
 		r = machine_load(m, err);
+	if (r == 0)
+		r = control_init(c, l, cfg->control, m, err);
 	return r < 0 ? r : machine_start(m, err);
 }
 
@@ -106,6 +109,7 @@ static int run(void)
 {
 	struct err err = {0};
 	struct machine *m = xnew(struct machine);
+	struct control control;
 	struct vmm_config cfg;
 	struct loop loop;
 	int code = EXIT_REFUSED;
@@ -115,11 +119,12 @@ static int run(void)
 		answer(&err);
 		return EXIT_REFUSED;
 	}
-	if (build(m, &loop, &cfg, &err) < 0)
+	if (build(m, &control, &loop, &cfg, &err) < 0)
 		log_error("%s", err.text);
 	answer(&err);
 	if (err.code == 0) {
 		(void)loop_run(&loop);
+		control_done(&control);
 		code = finish(m, &cfg);
 		loop_done(&loop);
 	}

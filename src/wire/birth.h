@@ -42,7 +42,9 @@ enum birth_tag {
 	BT_VMM_BOOT = 47,    /* u32: 0 64-bit Linux entry (default), 1 PVH */
 	BT_VMM_CONTROL = 48, /* u32 fd index: listening SEQPACKET, wire/vmm.h */
 	BT_VMM_STATUS = 49,  /* u32 fd index: gets one line, how it ended */
-	BT_VMM_RESTORE = 50, /* u32 fd index: O_PATH dir of a snapshot */
+	/* Continue a snapshot instead of booting; both, as SAVE wrote them. */
+	BT_VMM_STATE = 50,     /* u32 fd index, O_RDONLY */
+	BT_VMM_STATE_RAM = 51, /* u32 fd index, O_RDONLY; never changes */
 };
 
 /* Inside BT_EXPORT. */

@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "wire/agent.h"
+#include "wire/vmm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 static void die(const char *what, int r)
 {
@@ -217,4 +219,41 @@ int host_exec(const char *run_dir, const char *command)
 void host_shutdown(int control)
 {
 	send_frame(control, AF_SHUTDOWN, NULL);
+}
+
+int host_control(const char *run_dir)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(
+		sa.sun_path, sizeof(sa.sun_path), "%s/control.sock", run_dir);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
+		die("cannot connect to control.sock", -errno);
+	bound(fd);
+	return fd;
+}
+
+void host_ask(int sock, uint8_t type, const int *fds, size_t n_fds)
+{
+	uint8_t msg[VMM_CONTROL_MAX];
+	struct tlv_iter it;
+	struct tlv t;
+	ssize_t n;
+
+	frame_head(msg, type, 0);
+	n = sock_send_fds(sock, msg, FRAME_HEAD, fds, n_fds);
+	if (n < 0)
+		die("cannot ask the monitor", (int)n);
+	n = recv(sock, msg, sizeof(msg), 0);
+	if (n < (ssize_t)FRAME_HEAD)
+		die("no answer from the monitor", n < 0 ? -errno : -EPIPE);
+	if (msg[4] != VF_FAILED)
+		return;
+	it = tlv_iter(msg + FRAME_HEAD, (size_t)n - FRAME_HEAD);
+	while (tlv_next(&it, &t) > 0)
+		if (t.tag == VT_TEXT)
+			(void)fprintf(stderr, "kvm-launch: monitor: %.*s\n",
+				(int)t.len, (const char *)t.p);
+	exit(98);
 }

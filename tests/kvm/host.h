@@ -24,4 +24,8 @@ int host_resume(const char *run_dir);
 int host_exec(const char *run_dir, const char *command);
 void host_shutdown(int control);
 
+/* The monitor's control socket, and one request to it (wire/vmm.h). */
+int host_control(const char *run_dir);
+void host_ask(int sock, uint8_t type, const int *fds, size_t n_fds);
+
 #endif

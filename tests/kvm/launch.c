@@ -9,6 +9,7 @@
 #include "host.h"
 #include "wire/agent.h"
 #include "wire/birth.h"
+#include "wire/vmm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,8 @@ struct options {
 	struct opt_strs disks;
 	struct opt_strs shares;
 	struct opt_strs exec;
+	struct opt_strs after;
+	const char *save;
 	uint64_t memory;
 	uint32_t cpus;
 	bool pvh;
@@ -57,8 +60,8 @@ static const struct opt table[] = {
 		"gets the line that says how it ended", 0, 0, "file"},
 	{"run-dir", 0, OPT_STR, offsetof(struct options, run_dir), "DIR",
 		"vsock.sock and control.sock are made here", 0, 0, "dir"},
-	{"restore", 0, OPT_STR, offsetof(struct options, restore), "DIR",
-		"start from this snapshot", 0, 0, "dir"},
+	{"restore", 0, OPT_STR, offsetof(struct options, restore), "FILE",
+		"start from FILE.state and FILE.memory", 0, 0, "file"},
 	{"disk", 0, OPT_STRS, offsetof(struct options, disks),
 		"FILE[,SERIAL[,ro]]", "attach a disk", 0, 0, "file"},
 	{"share", 0, OPT_STRS, offsetof(struct options, shares), "PATH[,ro]",
@@ -66,6 +69,11 @@ static const struct opt table[] = {
 	{"exec", 0, OPT_STRS, offsetof(struct options, exec), "COMMAND",
 		"run this in the guest, then shut it down (needs --run-dir)", 0,
 		0, NULL},
+	{"save", 0, OPT_STR, offsetof(struct options, save), "FILE",
+		"then pause, save to FILE.state and FILE.memory, resume", 0, 0,
+		"file"},
+	{"after", 0, OPT_STRS, offsetof(struct options, after), "COMMAND",
+		"and run this in the guest", 0, 0, NULL},
 	{"memory", 'm', OPT_SIZE, offsetof(struct options, memory), "SIZE",
 		"guest memory", 4 * MIB, 0, NULL},
 	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N", "processors",
@@ -107,6 +115,24 @@ static void put_file(
 {
 	if (path)
 		put_fd(m, tag, open(path, flags | O_CLOEXEC, 0600), path);
+}
+
+static int open_half(const char *file, const char *what, int flags)
+{
+	char *path = xasprintf("%s.%s", file, what);
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("cannot open", path);
+	free(path);
+	return fd;
+}
+
+static void put_half(
+	struct message *m, uint16_t tag, const char *file, const char *what)
+{
+	if (file)
+		put_fd(m, tag, open_half(file, what, O_RDONLY), file);
 }
 
 /* "FILE,SERIAL,ro" */
@@ -193,7 +219,8 @@ static void compose(struct message *m, const struct options *o)
 	put_file(m, BT_VMM_KERNEL, o->kernel, O_RDONLY);
 	put_file(m, BT_VMM_INITRD, o->initrd, O_RDONLY);
 	put_file(m, BT_VMM_STATUS, o->status, O_RDWR | O_CREAT | O_TRUNC);
-	put_file(m, BT_VMM_RESTORE, o->restore, O_PATH | O_DIRECTORY);
+	put_half(m, BT_VMM_STATE, o->restore, "state");
+	put_half(m, BT_VMM_STATE_RAM, o->restore, "memory");
 	put_fd(m, BT_CONSOLE_LOG, log, o->console);
 	(void)tlv_put_str(&m->body, BT_VMM_CMDLINE, o->cmdline);
 	(void)tlv_put_u64(&m->body, BT_VMM_MEMORY, o->memory);
@@ -281,28 +308,68 @@ static bool called(int listener, pid_t pid)
 	return p[0].revents != 0;
 }
 
-/* Plays coved; the worst status of the commands. */
-static int converse(
+static int run_all(const struct options *o, const struct opt_strs *commands,
+	uint64_t start)
+{
+	int worst = 0;
+
+	for (size_t i = 0; i < commands->n; i++) {
+		int status = host_exec(o->run_dir, commands->v[i]);
+		worst = MAX(worst, status);
+		stamp(o, "command", start);
+	}
+	return worst;
+}
+
+static void save(const struct options *o, uint64_t start)
+{
+	int fds[2] = {open_half(o->save, "state", O_RDWR | O_CREAT | O_TRUNC),
+		open_half(o->save, "memory", O_RDWR | O_CREAT | O_TRUNC)};
+	int sock = host_control(o->run_dir);
+
+	host_ask(sock, VF_PAUSE, NULL, 0);
+	stamp(o, "paused", start);
+	host_ask(sock, VF_SAVE, fds, 2);
+	stamp(o, "saved", start);
+	host_ask(sock, VF_RESUME, NULL, 0);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	(void)close(sock);
+}
+
+static int greet(
 	const struct options *o, int listener, pid_t pid, uint64_t start)
 {
 	char *paths[BIRTH_EXPORTS];
-	int control, worst = 0;
+	int control;
 
 	if (!called(listener, pid))
-		return 98;
+		return -1;
 	for (size_t i = 0; i < o->shares.n; i++)
 		paths[i] =
 			xstrndup(o->shares.v[i], strcspn(o->shares.v[i], ","));
 	control = host_greet(listener, (const char *const *)paths, o->shares.n);
 	stamp(o, "ready", start);
-	for (size_t i = 0; i < o->exec.n; i++) {
-		int status = host_exec(o->run_dir, o->exec.v[i]);
-		worst = MAX(worst, status);
-		stamp(o, "command", start);
-	}
-	host_shutdown(control);
 	for (size_t i = 0; i < o->shares.n; i++)
 		free(paths[i]);
+	return control;
+}
+
+/* Plays coved; the worst status of the commands. */
+static int converse(
+	const struct options *o, int listener, pid_t pid, uint64_t start)
+{
+	int control, worst;
+
+	control = o->restore ? host_resume(o->run_dir)
+			     : greet(o, listener, pid, start);
+	if (control < 0)
+		return 98;
+	worst = run_all(o, &o->exec, start);
+	if (o->save)
+		save(o, start);
+	worst = MAX(worst, run_all(o, &o->after, start));
+	host_shutdown(control);
 	return worst;
 }
 
