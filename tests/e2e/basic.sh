@@ -38,16 +38,12 @@ status "not found is 127" 127 "$COVE" exec box no-such-command
 status "not executable is 126" 126 "$COVE" exec box /etc/passwd
 is "the working directory is the workspace" "$("$COVE" exec box pwd)" "$W"
 
-# 1 GB each way, checked at both ends.
-sum=$(head -c 1000000000 /dev/zero | openssl enc -aes-128-ctr -pass pass:x \
-	-nosalt -pbkdf2 2>/dev/null | tee >(sha256sum >"$T/sum.in") |
-	"$COVE" exec -i box sha256sum)
-wait_for 10 test -s "$T/sum.in"
-is "1 GB in through exec is intact" "$sum" "$(cat "$T/sum.in")"
-"$COVE" exec box sh -c 'head -c 1000000000 /dev/zero |
-	openssl enc -aes-128-ctr -pass pass:x -nosalt -pbkdf2' 2>/dev/null |
-	sha256sum >"$T/sum.out"
-is "1 GB out through exec is intact" "$(cat "$T/sum.out")" "$(cat "$T/sum.in")"
+# 1 GB each way at once, checked at both ends; the guest only copies.
+sum=$(openssl enc -aes-128-ctr -pass pass:x -nosalt -pbkdf2 -in /dev/zero \
+	2>/dev/null | head -c 1000000000 | tee >(sha256sum >"$T/sum.in") |
+	"$COVE" exec -i box cat | sha256sum)
+wait_for 60 test -s "$T/sum.in"
+is "1 GB in and out through exec is intact" "$sum" "$(cat "$T/sum.in")"
 
 # Detached commands run on.
 ok "exec -d" "$COVE" exec -d box sh -c 'touch /tmp/started; sleep 300'

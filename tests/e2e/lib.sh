@@ -38,9 +38,9 @@ our_processes() {
 	local p
 	for p in /proc/[0-9]*; do
 		[ "$p" = "/proc/$$" ] && continue
-		tr '\0' '\n' <"$p/environ" 2>/dev/null |
-			grep -qx "COVE_HOME=$COVE_HOME" || continue
-		case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
+		grep -qz "^COVE_HOME=$COVE_HOME\$" "$p/environ" 2>/dev/null ||
+			continue
+		case $(cat "$p/cmdline" 2>/dev/null | tr '\0' ' ') in
 		*cove-devices* | *coved* | *cove-vmm* | *qemu-system* | *cove-image*)
 			echo "${p#/proc/}" ;;
 		esac
