@@ -72,10 +72,9 @@ void world_close(struct world *w)
 
 void client_init(struct client *c, struct fs *fs, unsigned worker)
 {
-	memset(c, 0, sizeof(*c));
-	c->fs = fs;
-	c->worker = worker;
-	c->pid = 4321;
+	*c = (struct client){.fs = fs, .worker = worker, .pid = 4321};
+	c->in_iov = xcalloc(FS_IOV_MAX, sizeof(struct iovec));
+	c->out_iov = xcalloc(FS_IOV_MAX, sizeof(struct iovec));
 	c->in = xcalloc(1, CLIENT_BUF);
 	c->out = xcalloc(1, CLIENT_BUF);
 }
@@ -84,6 +83,8 @@ void client_done(struct client *c)
 {
 	free(c->in);
 	free(c->out);
+	free(c->in_iov);
+	free(c->out_iov);
 }
 
 static size_t cut(uint8_t *p, size_t len, size_t piece, struct iovec *iov)

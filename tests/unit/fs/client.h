@@ -20,7 +20,7 @@ struct client {
 	uint64_t unique;
 	size_t piece; /* bytes in an iovec element; 0: one element */
 	uint8_t *in, *out;
-	struct iovec in_iov[FS_IOV_MAX], out_iov[FS_IOV_MAX];
+	struct iovec *in_iov, *out_iov;
 	size_t out_len; /* payload of the last reply */
 };
 
