@@ -13,15 +13,16 @@
 
 #define COPY_CHUNK (1024u * 1024u)
 
-static char *base_path(const struct daemon *d, uint64_t size)
+static char *base_path(const struct daemon *d, const char *kind, uint64_t size)
 {
-	return xasprintf("%s/disks/ext4-%llu.img", d->paths.cache,
-		(unsigned long long)(size / MIB));
+	return xasprintf("%s/disks/ext4-%llu-%s.img", d->paths.cache,
+		(unsigned long long)size, kind);
 }
 
-int disk_base_ready(const struct daemon *d, uint64_t size, struct err *err)
+int disk_base_ready(const struct daemon *d, const char *kind, uint64_t size,
+	struct err *err)
 {
-	_cleanup_free_ char *path = base_path(d, size);
+	_cleanup_free_ char *path = base_path(d, kind, size);
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
@@ -33,100 +34,23 @@ int disk_base_ready(const struct daemon *d, uint64_t size, struct err *err)
 	return S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
-struct base {
-	char *tmp;
-	char *path;
-};
-
-static void base_free(void *arg)
+int disk_base_make(struct daemon *d, const char *kind, uint64_t size,
+	struct job_watcher *w, struct err *err)
 {
-	struct base *b = arg;
-
-	if (b->tmp)
-		(void)unlink(b->tmp); /* gone when it was renamed */
-	free(b->tmp);
-	free(b->path);
-	free(b);
-}
-
-static int base_finish(void *arg, struct err *err)
-{
-	struct base *b = arg;
-	_cleanup_close_ int fd = open(b->tmp, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0 || rename(b->tmp, b->path) < 0)
-		return err_sys(err, errno, "%s", b->path);
-	return 0;
-}
-
-/* mke2fs lives in sbin, which is not in an ordinary user's PATH. */
-static const char *find_mke2fs(void)
-{
-	static const char *const places[] = {
-		"/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/local/sbin/mke2fs",
-		"/usr/bin/mke2fs"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (access(places[i], X_OK) == 0)
-			return places[i];
-	return NULL;
-}
-
-static int base_create(struct daemon *d, uint64_t size, struct base *b,
-	struct err *err)
-{
-	_cleanup_free_ char *dir = xasprintf("%s/disks", d->paths.cache);
-	_cleanup_close_ int fd = -1;
-	int r = paths_make(dir, err);
+	_cleanup_free_ char *program = NULL;
+	char human[32], text[96], key[64], bytes[24];
+	int r = paths_program("cove-image", &program, err);
 
 	if (r < 0)
 		return r;
-	b->path = base_path(d, size);
-	b->tmp = xasprintf("%s.tmp-%d", b->path, (int)getpid());
-	fd = open(b->tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(err, errno, "%s", b->tmp);
-	if (ftruncate(fd, (off_t)size) < 0)
-		return err_sys(err, errno, "%s", b->tmp);
-	return 0;
-}
-
-int disk_base_make(struct daemon *d, uint64_t size, struct job_watcher *w,
-	struct err *err)
-{
-	const char *mke2fs = find_mke2fs();
-	struct base *b = xnew(struct base);
-	char human[32], text[96], key[48];
-	int r;
-
-	if (!mke2fs) {
-		free(b);
-		return err_set(err, EOPNOTSUPP,
-			"mke2fs is not installed; install e2fsprogs");
-	}
-	(void)snprintf(key, sizeof(key), "format-%llu",
-		(unsigned long long)(size / MIB));
+	(void)snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+	(void)snprintf(key, sizeof(key), "disk-%s-%s", bytes, kind);
 	(void)snprintf(text, sizeof(text), "formatting an empty %s disk",
 		format_size(size, human, sizeof(human)));
-	r = job_running(d, key) ? 0 : base_create(d, size, b, err);
-	if (r < 0) {
-		base_free(b);
-		return r;
-	}
-	/* The journal and the inode tables stay holes: 0.05 s for any size. */
-	const char *const argv[] = {mke2fs, "-q", "-F", "-t", "ext4", "-m", "0",
-		"-b", "4096", "-L", "cove", "-E",
-		"lazy_itable_init=1,lazy_journal_init=1,nodiscard",
-		b->tmp ? b->tmp : "", NULL};
+	const char *const argv[] = {program, "disk", "--json", "--kind", kind,
+		"--size", bytes, NULL};
 	const struct job_start js = {
-		.key = key,
-		.argv = argv,
-		.step = "disk",
-		.text = text,
-		.finish = base_finish,
-		.arg = b,
-		.free_arg = base_free,
-	};
+		.key = key, .argv = argv, .step = "disk", .text = text};
 	return job_join(d, &js, w, err);
 }
 
@@ -182,10 +106,10 @@ int disk_copy_fd(int from, int to, uint64_t size)
 	return 0;
 }
 
-int disk_copy(const struct daemon *d, uint64_t size, int dirfd,
-	const char *name, struct err *err)
+int disk_copy(const struct daemon *d, const char *kind, uint64_t size,
+	int dirfd, const char *name, struct err *err)
 {
-	_cleanup_free_ char *path = base_path(d, size);
+	_cleanup_free_ char *path = base_path(d, kind, size);
 	_cleanup_close_ int from = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int to = -1;
 	int r;

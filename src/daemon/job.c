@@ -32,9 +32,6 @@ struct job {
 	bool said_result;
 	struct err err; /* what the program said, if it failed */
 	struct list watchers;
-	job_finish_fn *finish;
-	void *arg;
-	void (*free_arg)(void *arg);
 	struct task free_task;
 };
 
@@ -175,8 +172,6 @@ static void job_free(struct job *j)
 	closep(&j->err_fd);
 	list_del(&j->link);
 	buf_done(&j->line);
-	if (j->free_arg)
-		j->free_arg(j->arg);
 	free(j->key);
 	free(j);
 }
@@ -209,7 +204,7 @@ static int result_of(struct job *j, struct err *err)
 	if (si.si_status != 0)
 		return err_set(err, EIO, "%s: %s (exit status %d)", j->key,
 			j->last[0] ? j->last : "failed", si.si_status);
-	return j->finish ? j->finish(j->arg, err) : 0;
+	return 0;
 }
 
 static void on_end(struct loop *l, struct watch *w, uint32_t events)
@@ -312,6 +307,7 @@ static int run(struct job *j, const char *const *argv, struct err *err)
 		r = loop_watch(l, &j->errs, j->err_fd, EPOLLIN, on_errs);
 	if (r < 0) {
 		(void)kill(-j->id.pid, SIGKILL);
+		(void)waitid(P_PIDFD, (id_t)j->pidfd, &(siginfo_t){0}, WEXITED);
 		return err_sys(err, -r, "watch a helper");
 	}
 	return 0;
@@ -327,9 +323,6 @@ static struct job *job_new(struct daemon *d, const struct job_start *js)
 	buf_init(&j->line, JOB_LINE_MAX);
 	list_init(&j->watchers);
 	list_init(&j->link);
-	j->finish = js->finish;
-	j->arg = js->arg;
-	j->free_arg = js->free_arg;
 	copy_text(j->now.step, sizeof(j->now.step), js->step, strlen(js->step));
 	copy_text(j->now.text, sizeof(j->now.text), js->text, strlen(js->text));
 	return j;
@@ -341,10 +334,7 @@ int job_join(struct daemon *d, const struct job_start *js,
 	struct job *j = find(d, js->key);
 	int r;
 
-	if (j) {
-		if (js->free_arg)
-			js->free_arg(js->arg);
-	} else {
+	if (!j) {
 		j = job_new(d, js);
 		r = run(j, js->argv, err);
 		if (r < 0) {

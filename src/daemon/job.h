@@ -38,18 +38,13 @@ static inline void job_watcher_init(struct job_watcher *w)
 
 /*
  * Joins the job of that key, or starts argv (argv[0] an absolute path) as it.
- * finish, when given, is called once at the end of a program that succeeded,
- * with arg; 0 or -errno. 0, or -errno when it could not be started.
+ * 0, or -errno when it could not be started.
  */
-typedef int job_finish_fn(void *arg, struct err *err);
 struct job_start {
 	const char *key;
 	const char *const *argv;
 	const char *step; /* progress is told under this name at once */
 	const char *text;
-	job_finish_fn *finish;
-	void *arg;
-	void (*free_arg)(void *arg); /* always called, also when joining */
 };
 int job_join(struct daemon *d, const struct job_start *js,
 	struct job_watcher *w, struct err *err);

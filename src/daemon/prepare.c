@@ -96,13 +96,14 @@ static int need_kernel(struct sandbox *sb, struct err *err)
 		err);
 }
 
-static int need_base(struct sandbox *sb, uint64_t size, struct err *err)
+static int need_base(struct sandbox *sb, const char *kind, uint64_t size,
+	struct err *err)
 {
-	int r = disk_base_ready(sb->d, size, err);
+	int r = disk_base_ready(sb->d, kind, size, err);
 
 	if (r != 0)
 		return r;
-	return disk_base_make(sb->d, size, &sb->job, err);
+	return disk_base_make(sb->d, kind, size, &sb->job, err);
 }
 
 /* 1 there (or not needed: they were made when it was created). */
@@ -113,9 +114,10 @@ static int need_disks(struct sandbox *sb, struct err *err)
 	int r;
 
 	if (sb->row.fresh) {
-		r = need_base(sb, sb->spec.disk, err);
+		r = need_base(sb, DISK_KIND_UPPER, sb->spec.disk, err);
 		if (r == 1)
-			r = need_base(sb, sb->spec.docker_disk, err);
+			r = need_base(sb, DISK_KIND_DOCKER,
+				sb->spec.docker_disk, err);
 		if (r <= 0)
 			return r;
 		r = paths_make(dir, err);
@@ -127,10 +129,11 @@ static int need_disks(struct sandbox *sb, struct err *err)
 		return err_sys(err, errno, "%s", dir);
 	if (!sb->row.fresh || faccessat(fd, "docker.img", F_OK, 0) == 0)
 		return 1;
-	r = disk_copy(sb->d, sb->spec.disk, fd, "disk.img", err);
+	r = disk_copy(sb->d, DISK_KIND_UPPER, sb->spec.disk, fd, "disk.img",
+		err);
 	if (r == 0)
-		r = disk_copy(sb->d, sb->spec.docker_disk, fd, "docker.img",
-			err);
+		r = disk_copy(sb->d, DISK_KIND_DOCKER, sb->spec.docker_disk,
+			fd, "docker.img", err);
 	return r < 0 ? r : 1;
 }
 

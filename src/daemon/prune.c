@@ -90,11 +90,6 @@ static bool no_sandbox(struct sweep *s, const char *dir, const char *name)
 	return id_is_valid(name) && !sandbox_find(s->d, name);
 }
 
-static bool unfinished(struct sweep *s, const char *dir, const char *name)
-{
-	return strstr(name, ".tmp-") && !job_running(s->d, "format-");
-}
-
 /* True when some template name points to the digest. */
 static bool digest_named(const char *templates, const char *digest)
 {
@@ -165,20 +160,19 @@ static bool kernel_unused(struct sweep *s, const char *dir, const char *name)
 
 static bool disk_unused(struct sweep *s, const char *dir, const char *name)
 {
-	unsigned long long mib;
+	unsigned long long size;
 	char *end;
 
-	if (strncmp(name, "ext4-", 5) != 0 || job_running(s->d, "format-"))
+	if (strncmp(name, "ext4-", 5) != 0 || job_running(s->d, "disk-"))
 		return false;
-	mib = strtoull(name + 5, &end, 10);
-	if (!streq(end, ".img"))
+	size = strtoull(name + 5, &end, 10);
+	if (*end != '-')
 		return false;
 	list_for_each(it, &s->d->sandboxes)
 	{
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
-		if (sb->spec.disk / MIB == mib ||
-			sb->spec.docker_disk / MIB == mib)
+		if (sb->spec.disk == size || sb->spec.docker_disk == size)
 			return false;
 	}
 	return true;
@@ -186,13 +180,11 @@ static bool disk_unused(struct sweep *s, const char *dir, const char *name)
 
 static void sweep_leftovers(struct sweep *s)
 {
-	_cleanup_free_ char *disks = xasprintf("%s/disks", s->d->paths.cache);
 	_cleanup_free_ char *dirs =
 		xasprintf("%s/sandboxes", s->d->paths.state);
 
 	each(s, dirs, "disk", no_sandbox);
 	each(s, s->d->paths.run, "run", no_sandbox);
-	each(s, disks, "unfinished", unfinished);
 }
 
 void prune_leftovers(struct daemon *d)

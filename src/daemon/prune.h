@@ -11,7 +11,7 @@
 
 /* {"items":[{"kind","name","bytes"}],"bytes"}, or NULL with err. */
 json_t *prune(struct daemon *d, bool dry_run, struct err *err);
-/* Only the directories without a sandbox and unfinished files (at start). */
+/* Only the directories without a sandbox (at start). */
 void prune_leftovers(struct daemon *d);
 
 #endif

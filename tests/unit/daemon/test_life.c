@@ -500,6 +500,63 @@ static void test_ten_at_once(void **state)
 	assert_int_equal(world_procs(w), 20);
 }
 
+static void test_what_is_missing_is_made(void **state)
+{
+	struct world *w = *state;
+	char path[200], kernel[200];
+	json_t *j;
+
+	(void)snprintf(path, sizeof(path), "%s/cache/templates/names/shell",
+		w->dir);
+	assert_int_equal(unlink(path), 0);
+	/* The helper fails, and says why. */
+	world_write(w, "fail", "");
+	assert_int_equal(create(w, "ok-m", "", &j), 503);
+	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
+		"no  network"));
+	json_decref(j);
+	/* It says that it is done, and nothing is there. */
+	(void)snprintf(kernel, sizeof(kernel), "%s/fail", w->dir);
+	assert_int_equal(unlink(kernel), 0);
+	world_write(w, "nothing", "");
+	assert_int_equal(create(w, "ok-m", "", &j), 503);
+	json_decref(j);
+	(void)snprintf(kernel, sizeof(kernel), "%s/nothing", w->dir);
+	assert_int_equal(unlink(kernel), 0);
+	/* No other template can be built. */
+	assert_int_equal(create(w, "ok-m", "\"template\":\"other\"", NULL),
+		404);
+	assert_int_equal(create(w, "ok-m", "", NULL), 201);
+	/* A program that dies without a word is quoted from its stderr. */
+	(void)snprintf(kernel, sizeof(kernel), "%s/cache/kernels/current",
+		w->dir);
+	assert_int_equal(unlink(kernel), 0);
+	assert_int_equal(create(w, "ok-m2", "", &j), 503);
+	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
+		"the disk is gone"));
+	json_decref(j);
+	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
+}
+
+static void test_a_damaged_template_is_refused(void **state)
+{
+	struct world *w = *state;
+	json_t *j;
+
+	assert_int_equal(create(w, "ok-v", "", NULL), 201);
+	assert_int_equal(post(w, "ok-v", "stop", NULL), 200);
+	world_write(w, "cache/templates/sha256:aa/root.erofs", "cut short");
+	assert_int_equal(create(w, "ok-w", "", &j), 503);
+	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
+		"damaged"));
+	json_decref(j);
+	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
+	/* One that exists cannot start, says so, and keeps its disk. */
+	assert_int_equal(post(w, "ok-v", "start", NULL), 503);
+	assert_string_equal(world_state(w, "ok-v"), "failed");
+	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -520,6 +577,8 @@ int main(void)
 		T(test_progress_is_streamed),
 		T(test_logs),
 		T(test_ten_at_once),
+		T(test_what_is_missing_is_made),
+		T(test_a_damaged_template_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("daemon/life", tests, NULL, NULL);

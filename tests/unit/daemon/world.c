@@ -45,6 +45,20 @@ void world_write(struct world *w, const char *sub, const char *text)
 	close(fd);
 }
 
+/* In the place of cove-image: says how far it is, makes what was asked for. */
+static const char image_script[] =
+	"#!/bin/sh\n"
+	"cd \"$COVE_HOME\" && mkdir -p cache/disks || exit 1\n"
+	"echo '{\"step\":\"'$1'\",\"text\":\"busy\",\"done\":1,\"total\":2}'\n"
+	"case $1 in\n"
+	"disk) truncate -s \"$6\" \"cache/disks/ext4-$6-$4.img\" ;;\n"
+	"shell) sleep 0.1; test -e fail && {\n"
+	"  echo '{\"error\":\"no \\u0007network\"}'; exit 1; }\n"
+	"  test -e nothing || ln -s ../sha256:aa cache/templates/names/shell ;;\n"
+	"kernel) echo 'not JSON'; echo 'the disk is gone' >&2; exit 3 ;;\n"
+	"esac\n"
+	"echo '{\"result\":{}}'\n";
+
 /* A template, a kernel: empty, but of the right shape. */
 static void fill_cache(struct world *w)
 {
@@ -70,6 +84,7 @@ static void fill_cache(struct world *w)
 	(void)snprintf(path, sizeof(path), "%s/cache/kernels/current", w->dir);
 	assert_int_equal(symlink("k1", path), 0);
 	world_write(w, "ws/file", "hello");
+	world_write(w, "cove-image", image_script);
 }
 
 void world_init(struct world *w)
