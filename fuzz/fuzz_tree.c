@@ -39,12 +39,14 @@ static void remove_tree(const char *path)
 	assert(nftw(path, remove_one, 64, FTW_PHYS | FTW_DEPTH) == 0);
 }
 
+/* Not the working directory: libFuzzer's own paths are relative to that. */
 static char home[64];
+static char box[80];
+static int home_fd;
 
 static void cleanup(void)
 {
-	if (chdir("/") == 0)
-		remove_tree(home);
+	remove_tree(home);
 }
 
 static void prepare(void)
@@ -54,8 +56,11 @@ static void prepare(void)
 
 	snprintf(home, sizeof(home), "%s/cove-fuzz-XXXXXX",
 		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert(mkdtemp(home) && chdir(home) == 0);
-	assert(fd_replace_at(AT_FDCWD, CANARY, "safe", 4, 0600) == 0);
+	assert(mkdtemp(home));
+	snprintf(box, sizeof(box), "%s/" BOX, home);
+	home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert(home_fd >= 0);
+	assert(fd_replace_at(home_fd, CANARY, "safe", 4, 0600) == 0);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	assert(setrlimit(RLIMIT_FSIZE, &big) == 0);
 	atexit(cleanup);
@@ -64,12 +69,13 @@ static void prepare(void)
 static void check_canary(void)
 {
 	_cleanup_free_ char *text = NULL;
-	DIR *dir = opendir(".");
+	DIR *dir = opendir(home);
 	const struct dirent *e;
 	struct stat st;
 
-	assert(fd_slurp_at(AT_FDCWD, CANARY, 64, &text) == 4);
-	assert(streq(text, "safe") && lstat(CANARY, &st) == 0);
+	assert(fd_slurp_at(home_fd, CANARY, 64, &text) == 4);
+	assert(streq(text, "safe"));
+	assert(fstatat(home_fd, CANARY, &st, AT_SYMLINK_NOFOLLOW) == 0);
 	assert(S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 		(st.st_mode & 07777) == 0600);
 	while ((e = readdir(dir)))
@@ -91,18 +97,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size || size > TREE_IN_MAX)
 		return 0;
 	if (data[0] & 1)
-		assert(mkdir(BOX, 0700) == 0);
+		assert(mkdir(box, 0700) == 0);
 	if (data[0] & 2)
 		opts.name = "mine";
 	if (data[0] & 4)
 		opts.mode_mask = 0777;
 	buf_init(&in, TREE_IN_MAX);
 	assert(buf_put(&in, data + 1, size - 1) == 0);
-	r = tree_recv(-1, &in, BOX, &opts, &count, &err);
+	r = tree_recv(-1, &in, box, &opts, &count, &err);
 	assert(r == 0 || (err.code == -r && err.text[0]));
 	assert(r < 0 || count.entries <= 100);
 	buf_done(&in);
 	check_canary();
-	remove_tree(BOX);
+	remove_tree(box);
 	return 0;
 }
