@@ -17,13 +17,15 @@ bool workspace_is_path(const char *arg)
 	return strpbrk(arg, "/.") != NULL;
 }
 
-/* Length without a trailing ":ro"; *ret_ro says whether it was there. */
-static size_t cut_ro(const char *arg, bool *ret_ro)
+/* Length without a trailing ":ro" (or ":rw", which says what is so anyway). */
+static size_t cut_mode(const char *arg, bool *ret_ro)
 {
 	size_t len = strlen(arg);
 
 	*ret_ro = len > 3 && streq(arg + len - 3, ":ro");
-	return *ret_ro ? len - 3 : len;
+	if (*ret_ro || (len > 3 && streq(arg + len - 3, ":rw")))
+		return len - 3;
+	return len;
 }
 
 static int resolve_host(const char *path, char **ret, struct err *err)
@@ -47,6 +49,10 @@ static int check_guest(const char *arg, const char *guest, struct err *err)
 			"'%s' would hide the whole sandbox; name a directory "
 			"below /",
 			arg);
+	if (strchr(guest, ':'))
+		return err_set(err, EINVAL,
+			"'%s': only ':ro' may follow the path in the sandbox",
+			arg);
 	for (const char *p = guest; p; p = strchr(p + 1, '/')) {
 		size_t n = strcspn(p + 1, "/");
 		if (n == 0 || (n == 1 && p[1] == '.') ||
@@ -62,7 +68,7 @@ static int check_guest(const char *arg, const char *guest, struct err *err)
 int workspace_parse(const char *arg, struct workspace *ret, struct err *err)
 {
 	bool ro;
-	_cleanup_free_ char *path = xstrndup(arg, cut_ro(arg, &ro));
+	_cleanup_free_ char *path = xstrndup(arg, cut_mode(arg, &ro));
 	_cleanup_free_ char *real = NULL;
 
 	int r = resolve_host(path, &real, err);
@@ -93,7 +99,7 @@ static const char *find_split(const char *s)
 int workspace_mount(const char *arg, struct workspace *ret, struct err *err)
 {
 	bool ro;
-	_cleanup_free_ char *both = xstrndup(arg, cut_ro(arg, &ro));
+	_cleanup_free_ char *both = xstrndup(arg, cut_mode(arg, &ro));
 	_cleanup_free_ char *real = NULL;
 	const char *split = find_split(both);
 
