@@ -31,7 +31,8 @@ static void check(uint8_t type, const struct request *q)
 		assert(eq && eq != key);
 		*eq = '\0';
 		/* Every name is there once. */
-		assert(strv_getenv(&q->env, key) == q->env.v[i] + (eq - key) + 1);
+		assert(strv_getenv(&q->env, key) ==
+			q->env.v[i] + (eq - key) + 1);
 	}
 	assert(type != AF_EXEC || (q->argv.n && q->argv.v[0][0]));
 	assert(type != AF_SIGNAL || (q->signo >= 1 && q->signo <= 64));

@@ -19,14 +19,14 @@
 #define CANARY "canary"
 #define BOX "box"
 
-static int open_up(const char *path, const struct stat *st, int type,
-	struct FTW *ftw)
+static int open_up(
+	const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	return type == FTW_D ? chmod(path, 0700) : 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-	struct FTW *ftw)
+static int remove_one(
+	const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	return remove(path);
 }

@@ -82,16 +82,16 @@ static bool find_user(const char *passwd, const char *who, bool by_id,
 	return false;
 }
 
-static int find_any_user(
-	const char *passwd, const char *who, struct account *ret, struct err *err)
+static int find_any_user(const char *passwd, const char *who,
+	struct account *ret, struct err *err)
 {
 	uint32_t id;
 
 	if (find_user(passwd, who, false, 0, ret))
 		return 0;
 	if (!account_id(who, &id))
-		return err_set(err, ENOENT, "no user named '%s' in this sandbox",
-			who);
+		return err_set(
+			err, ENOENT, "no user named '%s' in this sandbox", who);
 	if (find_user(passwd, who, true, id, ret))
 		return 0;
 	ret->uid = id;
@@ -169,8 +169,8 @@ int account_find(const char *passwd, const char *group, const char *spec,
 	int r;
 
 	if (!who[0] || (colon && !colon[1]))
-		return err_set(err, EINVAL, "'%s' is not USER or USER:GROUP",
-			spec);
+		return err_set(
+			err, EINVAL, "'%s' is not USER or USER:GROUP", spec);
 	r = find_any_user(passwd, who, &a, err);
 	if (r < 0)
 		return r;

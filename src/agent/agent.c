@@ -89,8 +89,8 @@ static void on_cgroup(void *arg, const char *type, const char *text)
 }
 
 /* Who owns what is made on the way to a workspace. */
-static int ensure_user(const struct config *c, struct account *ret,
-	struct err *err)
+static int ensure_user(
+	const struct config *c, struct account *ret, struct err *err)
 {
 	uint32_t id;
 
@@ -128,8 +128,9 @@ static int apply(struct agent *a, struct err *err)
 	stage("user");
 	r = r ? r : mounts_apply(c, who.uid, who.gid, err);
 	stage("mounts");
-	r = r ? r : cgroup_setup(&a->cgroup, &a->loop, c->pids_max, on_cgroup, a,
-			    err);
+	r = r ? r
+	      : cgroup_setup(
+			&a->cgroup, &a->loop, c->pids_max, on_cgroup, a, err);
 	stage("cgroup");
 	return r;
 }
@@ -192,7 +193,8 @@ static int listen_all(struct agent *a)
 	int fd = -1;
 	int r = vsock_listen(PORT_EXEC, &fd);
 
-	r = r ? r : server_init(&a->server, &a->loop, fd, &a->env, on_resume, a);
+	r = r ? r
+	      : server_init(&a->server, &a->loop, fd, &a->env, on_resume, a);
 	r = r ? r : vsock_listen(PORT_SHARE, &fd);
 	return r ? r : revoke_init(&a->revoke, &a->loop, fd, &a->env);
 }
@@ -229,8 +231,10 @@ _Noreturn void agent_run(struct agent *a)
 	int r;
 
 	*a = (struct agent){
-		.env = {.config = &a->config, .etc_dir = "/etc",
-			.cgroup_fd = -1, .guest = true},
+		.env = {.config = &a->config,
+			.etc_dir = "/etc",
+			.cgroup_fd = -1,
+			.guest = true},
 		.cgroup = {.main_fd = -1},
 	};
 	protect_self();

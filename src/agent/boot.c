@@ -39,8 +39,9 @@ static int mount_early(struct err *err)
 	int r = mount_on("proc", "/proc", "proc", NO_EXEC, NULL, err);
 
 	r = r ? r : mount_on("sysfs", "/sys", "sysfs", NO_EXEC, NULL, err);
-	return r ? r : mount_on("devtmpfs", "/dev", "devtmpfs",
-			    MS_NOSUID | MS_NOEXEC, "mode=0755", err);
+	return r ? r
+		 : mount_on("devtmpfs", "/dev", "devtmpfs",
+			   MS_NOSUID | MS_NOEXEC, "mode=0755", err);
 }
 
 /* The kernel found no /dev/console in an initramfs that has none. */
@@ -110,7 +111,8 @@ static int mount_disk(const char *serial, const char *dst, const char *type,
 	int r;
 
 	if (!dev)
-		return err_set(err, ENODEV, "no disk with the serial %s", serial);
+		return err_set(
+			err, ENODEV, "no disk with the serial %s", serial);
 	r = mount_on(dev, dst, type, flags, data, err);
 	return r < 0 ? err_wrap(err, "disk %s", serial) : 0;
 }
@@ -124,8 +126,9 @@ static int mount_root(struct err *err)
 {
 	int r = mount_disk(DISK_ROOT, LOWER, "erofs", MS_RDONLY, NULL, err);
 
-	r = r ? r : mount_disk(DISK_UPPER, UPPER, "ext4", MS_NOATIME, "discard",
-			    err);
+	r = r ? r
+	      : mount_disk(
+			DISK_UPPER, UPPER, "ext4", MS_NOATIME, "discard", err);
 	if (r < 0)
 		return r;
 	if ((mkdir(UPPER "/upper", 0755) < 0 && errno != EEXIST) ||
@@ -148,8 +151,8 @@ static int mount_docker(struct err *err)
 	for (size_t i = 0; dirs[i]; i++)
 		if (mkdir(dirs[i], 0755) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "mkdir %s", dirs[i]);
-	return mount_on(dev, NEW_ROOT DOCKER_DIR, "ext4", MS_NOATIME, "discard",
-		err);
+	return mount_on(
+		dev, NEW_ROOT DOCKER_DIR, "ext4", MS_NOATIME, "discard", err);
 }
 
 /*
@@ -227,12 +230,15 @@ static int mount_late(struct err *err)
 	int r = mount_on("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
 		"ptmxmode=0666,mode=0620,gid=5", err);
 
-	r = r ? r : mount_on("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV,
-			    "mode=1777", err);
-	r = r ? r : mount_on("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV,
-			    "mode=0755", err);
-	return r ? r : mount_on("cgroup2", "/sys/fs/cgroup", "cgroup2", NO_EXEC,
-			    "nsdelegate,memory_recursiveprot", err);
+	r = r ? r
+	      : mount_on("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV,
+			"mode=1777", err);
+	r = r ? r
+	      : mount_on("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV,
+			"mode=0755", err);
+	return r ? r
+		 : mount_on("cgroup2", "/sys/fs/cgroup", "cgroup2", NO_EXEC,
+			   "nsdelegate,memory_recursiveprot", err);
 }
 
 /*

@@ -14,8 +14,8 @@
 #define CONFIG_ENTROPY_MAX 512u
 
 struct mount_spec {
-	char *export; /* one component below SHARE_DIR */
-	char *target; /* absolute, without ".." */
+	char *export;   /* one component below SHARE_DIR */
+	char *target;   /* absolute, without ".." */
 	uint32_t flags; /* AMF_* */
 };
 
@@ -34,7 +34,8 @@ struct config {
 };
 
 /* 0, or -EBADMSG/-E2BIG with text; on failure ret is not touched. */
-int config_parse(const void *p, size_t len, struct config *ret, struct err *err);
+int config_parse(
+	const void *p, size_t len, struct config *ret, struct err *err);
 void config_done(struct config *c);
 /* Lower-case letters, digits, '-' and '.', 1 to 63, beginning with a letter or
  * digit: what may become a host name. */

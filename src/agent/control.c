@@ -202,8 +202,8 @@ static void on_frame(struct control *c, const struct frame *f)
 		on_config(c, f);
 		break;
 	case AF_SHUTDOWN:
-		c->ops->shutdown(c->arg,
-			number(f, AT_TIMEOUT_MS, SHUTDOWN_DEFAULT_MS));
+		c->ops->shutdown(
+			c->arg, number(f, AT_TIMEOUT_MS, SHUTDOWN_DEFAULT_MS));
 		break;
 	case AF_PING:
 		c->ops->ping(c->arg);

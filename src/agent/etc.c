@@ -13,8 +13,8 @@
  * Written beside and renamed, so that no reader sees half a file. Not synced:
  * all of it is made again at the next boot.
  */
-static int put_file(int dirfd, const char *name, mode_t mode, const char *text,
-	size_t len)
+static int put_file(
+	int dirfd, const char *name, mode_t mode, const char *text, size_t len)
 {
 	_cleanup_free_ char *tmp = xasprintf(".%s.cove", name);
 	_cleanup_close_ int fd = -1;
@@ -45,8 +45,8 @@ static int set_file(int dirfd, const char *name, const char *text)
 }
 
 /* Keeps owner and mode; a missing file is made when create is set. */
-static int append_line(int dirfd, const char *name, const char *line,
-	bool create)
+static int append_line(
+	int dirfd, const char *name, const char *line, bool create)
 {
 	_cleanup_free_ char *old = NULL;
 	_cleanup_free_ char *all = NULL;
@@ -61,7 +61,8 @@ static int append_line(int dirfd, const char *name, const char *line,
 		return (int)n;
 	if (fstatat(dirfd, name, &st, 0) < 0)
 		return -errno;
-	all = xasprintf("%s%s%s", old, n && old[n - 1] != '\n' ? "\n" : "", line);
+	all = xasprintf(
+		"%s%s%s", old, n && old[n - 1] != '\n' ? "\n" : "", line);
 	r = put_file(dirfd, name, st.st_mode & 07777, all, strlen(all));
 	if (r == 0 && fchownat(dirfd, name, st.st_uid, st.st_gid, 0) < 0)
 		r = -errno;
@@ -83,8 +84,10 @@ static int set_hosts(int etc, const char *name)
 {
 	_cleanup_free_ char *old = NULL;
 	_cleanup_free_ char *line = xasprintf("127.0.1.1\t%s\n", name);
-	_cleanup_free_ char *all = xasprintf("127.0.0.1\tlocalhost\n"
-		"::1\tlocalhost ip6-localhost ip6-loopback\n%s", line);
+	_cleanup_free_ char *all =
+		xasprintf("127.0.0.1\tlocalhost\n"
+			  "::1\tlocalhost ip6-localhost ip6-loopback\n%s",
+			line);
 
 	if (fd_slurp_at(etc, "hosts", ACCOUNT_FILE_MAX, &old) < 0 ||
 		!has_word(old, "localhost"))
@@ -106,8 +109,8 @@ static int set_machine_id(int etc, const char *uuid)
 	return set_file(etc, "machine-id", text);
 }
 
-static int open_root(const char *root, const char *name, int *ret,
-	struct err *err)
+static int open_root(
+	const char *root, const char *name, int *ret, struct err *err)
 {
 	_cleanup_close_ int dir =
 		open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -123,8 +126,8 @@ static int open_root(const char *root, const char *name, int *ret,
 	return 0;
 }
 
-int etc_identity(const char *root, const char *name, const char *uuid,
-	struct err *err)
+int etc_identity(
+	const char *root, const char *name, const char *uuid, struct err *err)
 {
 	_cleanup_close_ int etc = -1;
 	_cleanup_free_ char *line = xasprintf("%s\n", name);
@@ -166,8 +169,8 @@ static int add_lines(int etc, const char *root, const char *name)
 	_cleanup_free_ char *passwd = xasprintf("%s:x:%u:%u::/home/%s:%s\n",
 		name, AGENT_UID, AGENT_GID, name, login_shell(root));
 	_cleanup_free_ char *group = xasprintf("%s:x:%u:\n", name, AGENT_GID);
-	_cleanup_free_ char *shadow = xasprintf("%s:*:19000:0:99999:7:::\n",
-		name);
+	_cleanup_free_ char *shadow =
+		xasprintf("%s:*:19000:0:99999:7:::\n", name);
 	int r = append_line(etc, "passwd", passwd, true);
 
 	if (r == 0 && !has_entry(etc, "group", name))

@@ -14,8 +14,8 @@
 #define AGENT_GID 1000u
 
 /* root: the directory that holds etc and home, "/" in the guest. */
-int etc_identity(const char *root, const char *name, const char *uuid,
-	struct err *err);
+int etc_identity(
+	const char *root, const char *name, const char *uuid, struct err *err);
 /*
  * Makes sure that a user of that name exists: uid and gid 1000, home
  * /home/NAME, password-less sudo where the image has sudo.

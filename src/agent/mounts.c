@@ -11,8 +11,8 @@
 
 #define SHARE_FLAGS (MS_NOSUID | MS_NODEV)
 
-static int make_dir(int parent, const char *name, bool own, uint32_t uid,
-	uint32_t gid)
+static int make_dir(
+	int parent, const char *name, bool own, uint32_t uid, uint32_t gid)
 {
 	if (mkdirat(parent, name, 0755) < 0)
 		return errno == EEXIST ? 0 : -errno;
@@ -43,8 +43,8 @@ static int descend(int *fd, const char *name)
 	return 0;
 }
 
-int mounts_make_target(int rootfd, const char *path, bool file, uint32_t uid,
-	uint32_t gid)
+int mounts_make_target(
+	int rootfd, const char *path, bool file, uint32_t uid, uint32_t gid)
 {
 	_cleanup_close_ int fd =
 		openat(rootfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -66,8 +66,8 @@ int mounts_make_target(int rootfd, const char *path, bool file, uint32_t uid,
 	return r;
 }
 
-static int bind_one(const struct mount_spec *m, uint32_t uid, uint32_t gid,
-	struct err *err)
+static int bind_one(
+	const struct mount_spec *m, uint32_t uid, uint32_t gid, struct err *err)
 {
 	_cleanup_free_ char *src = xasprintf(SHARE_DIR "/%s", m->export);
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -101,8 +101,8 @@ static int mount_share(struct err *err)
 	return 0;
 }
 
-int mounts_apply(const struct config *c, uint32_t uid, uint32_t gid,
-	struct err *err)
+int mounts_apply(
+	const struct config *c, uint32_t uid, uint32_t gid, struct err *err)
 {
 	int r;
 

@@ -16,15 +16,15 @@
  * Nothing without mounts. uid and gid own directories that have to be created
  * below /home on the way to a target. 0, or -errno with text.
  */
-int mounts_apply(const struct config *c, uint32_t uid, uint32_t gid,
-	struct err *err);
+int mounts_apply(
+	const struct config *c, uint32_t uid, uint32_t gid, struct err *err);
 /* Takes the binds away; the share itself is boot_undo()'s. */
 void mounts_undo(const struct config *c);
 /*
  * Makes path (a directory, or an empty file) with its parents below rootfd.
  * Links on the way are the image's own and are followed.
  */
-int mounts_make_target(int rootfd, const char *path, bool file, uint32_t uid,
-	uint32_t gid);
+int mounts_make_target(
+	int rootfd, const char *path, bool file, uint32_t uid, uint32_t gid);
 
 #endif

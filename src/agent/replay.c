@@ -15,7 +15,7 @@
 #define KEPT_MAX (AGENT_REPLAY + AGENT_REPLAY / 2)
 
 struct replay {
-	size_t off;   /* the oldest frame's head */
+	size_t off; /* the oldest frame's head */
 	size_t end;
 	size_t last;  /* the newest frame's head, if end > off */
 	size_t bytes; /* payload in off..end */

@@ -68,7 +68,8 @@ static int check(uint8_t type, const struct request *q, struct err *err)
 {
 	if (type == AF_EXEC && (!q->argv.n || !q->argv.v[0][0]))
 		return err_set(err, EINVAL, "exec: no command");
-	if (type == AF_EXEC && (q->rows > SIZE_MAX_TTY || q->cols > SIZE_MAX_TTY))
+	if (type == AF_EXEC &&
+		(q->rows > SIZE_MAX_TTY || q->cols > SIZE_MAX_TTY))
 		return err_set(err, EINVAL, "exec: impossible terminal size");
 	if ((type == AF_ATTACH || type == AF_SIGNAL) && !q->id)
 		return err_set(err, EINVAL, "no session id");
@@ -112,8 +113,8 @@ void request_done(struct request *r)
 	*r = (struct request){0};
 }
 
-int request_winsize(const void *p, size_t len, uint32_t *ret_rows,
-	uint32_t *ret_cols)
+int request_winsize(
+	const void *p, size_t len, uint32_t *ret_rows, uint32_t *ret_cols)
 {
 	struct tlv_iter it = tlv_iter(p, len);
 	uint32_t rows = 0, cols = 0;

@@ -30,7 +30,7 @@ int request_parse(uint8_t type, const void *p, size_t len, struct request *ret,
 	struct err *err);
 void request_done(struct request *r);
 /* A WINSIZE body. 0 or -EBADMSG; at most 65535 each. */
-int request_winsize(const void *p, size_t len, uint32_t *ret_rows,
-	uint32_t *ret_cols);
+int request_winsize(
+	const void *p, size_t len, uint32_t *ret_rows, uint32_t *ret_cols);
 
 #endif

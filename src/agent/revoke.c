@@ -84,8 +84,8 @@ static int answer(int fd, uint64_t seq)
 	buf_init(&out, 128);
 	r = tlv_put_u64(&body, ST_SEQ, seq);
 	r = r ? r : tlv_put_u32(&body, ST_PID, (uint32_t)getpid());
-	r = r ? r : frame_put(
-			    &out, SF_REVOKED, buf_head(&body), buf_len(&body));
+	r = r ? r
+	      : frame_put(&out, SF_REVOKED, buf_head(&body), buf_len(&body));
 	r = r ? r : fd_write_all(fd, buf_head(&out), buf_len(&out));
 	buf_done(&body);
 	buf_done(&out);

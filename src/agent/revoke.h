@@ -14,7 +14,7 @@
 struct revoke {
 	struct loop *loop;
 	struct spawn_env env; /* outside the workload's cgroup */
-	int listen_fd; /* owned; -1 */
+	int listen_fd;        /* owned; -1 */
 	struct watch watch;
 	pid_t child; /* 0: none */
 };

@@ -71,8 +71,7 @@ static void refuse(struct conn *c, const struct err *why)
 	buf_init(&b, 2 * ERR_TEXT_MAX);
 	r = reply_failed(&b, why->code, why->text);
 	if (r == 0)
-		r = stream_send(
-			&c->client.stream, buf_head(&b), buf_len(&b));
+		r = stream_send(&c->client.stream, buf_head(&b), buf_len(&b));
 	buf_done(&b);
 	if (r < 0)
 		conn_close(c);
@@ -133,8 +132,8 @@ static pid_t *free_copy(struct server *s)
 	return NULL;
 }
 
-static int start_copy(struct conn *c, uint8_t type, const struct request *q,
-	struct err *err)
+static int start_copy(
+	struct conn *c, uint8_t type, const struct request *q, struct err *err)
 {
 	struct server *s = c->srv;
 	pid_t *slot = free_copy(s);
@@ -186,15 +185,14 @@ static int answer_list(struct conn *c, struct err *err)
 static int answer_signal(
 	struct conn *c, const struct request *q, struct err *err)
 {
-	int r = session_signal(
-		&c->srv->sessions, q->id, (int)q->signo, err);
+	int r = session_signal(&c->srv->sessions, q->id, (int)q->signo, err);
 
 	return r < 0 ? r : answer_done(c, err);
 }
 
 /* 0 when the request was taken on; else -errno with text for FAILED. */
-static int act(struct conn *c, uint8_t type, const struct request *q,
-	struct err *err)
+static int act(
+	struct conn *c, uint8_t type, const struct request *q, struct err *err)
 {
 	struct sessions *m = &c->srv->sessions;
 	int r;
@@ -259,8 +257,8 @@ static bool on_stdin(struct conn *c, const struct frame *f)
 {
 	size_t left = f->len - c->stdin_off;
 
-	c->stdin_off += session_stdin(
-		c->client.session, f->p + c->stdin_off, left);
+	c->stdin_off +=
+		session_stdin(c->client.session, f->p + c->stdin_off, left);
 	if (c->stdin_off < f->len) {
 		stream_set_reading(&c->client.stream, false);
 		return false;
@@ -361,9 +359,10 @@ static void conn_end(struct conn *c, uint32_t events)
 {
 	bool half = !(events & (EPOLLHUP | EPOLLERR));
 
-	if (half && (c->state == CONN_LAST ||
-			    (c->client.session &&
-				    session_survives(c->client.session))))
+	if (half &&
+		(c->state == CONN_LAST ||
+			(c->client.session &&
+				session_survives(c->client.session))))
 		stream_ignore_end(&c->client.stream);
 	else
 		conn_gone(c);
@@ -431,8 +430,7 @@ void server_done(struct server *s)
 {
 	loop_unwatch(s->loop, &s->listen_watch);
 	closep(&s->listen_fd);
-	list_for_each_safe(it, &s->conns)
-	{
+	list_for_each_safe (it, &s->conns) {
 		struct conn *c = list_entry(it, struct conn, link);
 
 		stream_close(&c->client.stream);

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-#define PUMP_BUDGET 8      /* reads of one descriptor per turn */
+#define PUMP_BUDGET 8       /* reads of one descriptor per turn */
 #define LIST_TEXT_MAX 4096u /* argument bytes of a SESSION frame */
 
 struct output {
@@ -84,14 +84,13 @@ void sessions_init(
 
 void sessions_done(struct sessions *m)
 {
-	list_for_each_safe(it, &m->list)
+	list_for_each_safe (it, &m->list)
 		session_free(list_entry(it, struct session, link));
 }
 
 static struct session *find(const struct sessions *m, uint32_t id)
 {
-	list_for_each(it, &m->list)
-	{
+	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 
 		if (s->id == id)
@@ -155,8 +154,8 @@ static void send_exit(struct session *s)
 	buf_init(&b, 64);
 	r = put_status(&b, s->wstatus);
 	if (r == 0)
-		r = stream_send_frame(&s->client->stream, AF_EXIT, buf_head(&b),
-			buf_len(&b));
+		r = stream_send_frame(
+			&s->client->stream, AF_EXIT, buf_head(&b), buf_len(&b));
 	buf_done(&b);
 	unbind(s, r < 0);
 }
@@ -167,8 +166,7 @@ static void keep_ended(struct sessions *m)
 	struct session *oldest = NULL;
 	unsigned int n = 0;
 
-	list_for_each(it, &m->list)
-	{
+	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 
 		if (!s->ended || s->client)
@@ -198,8 +196,8 @@ static void check_task(struct loop *l, struct task *t)
 	close_input(s);
 	if (!outputs_ended(s)) {
 		if (!s->linger.armed && !s->out[0].counted)
-			loop_timer(l, &s->linger, SESSION_LINGER_MS,
-				linger_over);
+			loop_timer(
+				l, &s->linger, SESSION_LINGER_MS, linger_over);
 		return;
 	}
 	loop_untimer(l, &s->linger);
@@ -223,8 +221,8 @@ static void watch_output(struct output *o)
 	if (o->fd < 0 || o->watch.active)
 		return;
 	if (loop_watch(l, &o->watch, o->fd, EPOLLIN, output_event) < 0)
-		log_error("session %u: cannot watch its output",
-			o->session->id);
+		log_error(
+			"session %u: cannot watch its output", o->session->id);
 }
 
 static void pause_outputs(struct session *s)
@@ -352,8 +350,8 @@ size_t session_stdin(struct session *s, const void *p, size_t len)
 
 	/* Nobody reads it: it is taken and dropped, as a closed pipe would. */
 	while (done < len && s->in_fd >= 0) {
-		ssize_t n = write(
-			s->in_fd, (const uint8_t *)p + done, len - done);
+		ssize_t n =
+			write(s->in_fd, (const uint8_t *)p + done, len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -386,8 +384,8 @@ void session_winsize(struct session *s, uint32_t rows, uint32_t cols)
 
 /* ---- start ---- */
 
-static struct session *session_new(struct sessions *m, const struct request *req,
-	struct stdfds *io, pid_t pid)
+static struct session *session_new(struct sessions *m,
+	const struct request *req, struct stdfds *io, pid_t pid)
 {
 	struct session *s = xnew(struct session);
 
@@ -421,8 +419,9 @@ static void bind_client(struct session *s, struct client *c)
 	buf_init(&b, 64);
 	r = tlv_put_u32(&b, AT_ID, s->id);
 	r = r ? r : tlv_put_u32(&b, AT_PID, (uint32_t)s->pid);
-	r = r ? r : stream_send_frame(&c->stream, AF_STARTED, buf_head(&b),
-			    buf_len(&b));
+	r = r ? r
+	      : stream_send_frame(
+			&c->stream, AF_STARTED, buf_head(&b), buf_len(&b));
 	buf_done(&b);
 	if (r < 0)
 		unbind(s, true);
@@ -543,8 +542,7 @@ int sessions_list(struct sessions *m, struct stream *to)
 {
 	int r = 0;
 
-	list_for_each(it, &m->list)
-	{
+	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 		struct buf b;
 
@@ -562,8 +560,7 @@ int sessions_list(struct sessions *m, struct stream *to)
 
 bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus)
 {
-	list_for_each(it, &m->list)
-	{
+	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 
 		if (s->pid != pid || s->ended)
@@ -579,8 +576,7 @@ bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus)
 
 void sessions_hangup_ttys(struct sessions *m)
 {
-	list_for_each(it, &m->list)
-	{
+	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 
 		if (!s->ended && (s->flags & EX_TTY))

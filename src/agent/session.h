@@ -60,8 +60,8 @@ struct sessions {
 	uint8_t frame[FRAME_HEAD + FRAME_MAX]; /* output on its way */
 };
 
-void sessions_init(struct sessions *m, struct loop *l,
-	const struct spawn_env *env);
+void sessions_init(
+	struct sessions *m, struct loop *l, const struct spawn_env *env);
 /* Frees all of them; their processes are not touched. */
 void sessions_done(struct sessions *m);
 
@@ -72,8 +72,7 @@ int session_start(struct sessions *m, const struct request *req,
 int session_attach(
 	struct sessions *m, uint32_t id, struct client *c, struct err *err);
 /* To the process group. 0 or -errno with text. */
-int session_signal(
-	struct sessions *m, uint32_t id, int signo, struct err *err);
+int session_signal(struct sessions *m, uint32_t id, int signo, struct err *err);
 /* One SESSION frame for each. 0 or -errno. */
 int sessions_list(struct sessions *m, struct stream *to);
 

@@ -18,7 +18,7 @@
 
 #define EXIT_CANNOT 126
 #define EXIT_NOT_FOUND 127
-#define DEFAULT_PATH                                                           \
+#define DEFAULT_PATH \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*
@@ -179,8 +179,8 @@ int spawn_lookup(const char *name, const char *path, char **ret)
 	for (const char *p = path;; p++) {
 		size_t len = strcspn(p, ":");
 		/* An empty entry means the current directory. */
-		char *full = xasprintf("%.*s%s%s", (int)len, p, len ? "/" : "",
-			name);
+		char *full = xasprintf(
+			"%.*s%s%s", (int)len, p, len ? "/" : "", name);
 		int r = executable(full);
 
 		if (r == 0) {
@@ -223,8 +223,8 @@ static void enter_dir(const struct spawn_env *env, const struct request *req,
 		_exit(EXIT_CANNOT);
 }
 
-static _Noreturn void exec_program(const struct request *req, char **envp,
-	const char *path)
+static _Noreturn void exec_program(
+	const struct request *req, char **envp, const char *path)
 {
 	_cleanup_free_ char *file = NULL;
 	struct err err = {0};

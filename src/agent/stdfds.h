@@ -16,9 +16,9 @@ struct stdfds {
 	int out[2]; /* stdout and stderr; a terminal has only the first */
 };
 
-#define STDFDS_NONE                                                             \
-	{                                                                      \
-		{-1, -1, -1, false}, -1, {-1, -1},                             \
+#define STDFDS_NONE                                \
+	{                                          \
+		{-1, -1, -1, false}, -1, {-1, -1}, \
 	}
 
 /* ret must be STDFDS_NONE; call stdfds_done also after a failure. */

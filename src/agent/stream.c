@@ -133,8 +133,8 @@ int stream_send_frame(
 int stream_flush(struct stream *s)
 {
 	while (stream_blocked(s)) {
-		ssize_t n = write_some(s->fd, buf_head(&s->out),
-			buf_len(&s->out));
+		ssize_t n =
+			write_some(s->fd, buf_head(&s->out), buf_len(&s->out));
 
 		if (n < 0)
 			return (int)n;

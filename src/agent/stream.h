@@ -23,9 +23,9 @@ struct stream {
 	int fd; /* owned; -1 when closed */
 	struct buf in;
 	struct buf out;
-	size_t want;      /* bytes asked for by the next read */
+	size_t want; /* bytes asked for by the next read */
 	bool reading;
-	bool ignore_end;  /* the other end's half close was noticed */
+	bool ignore_end; /* the other end's half close was noticed */
 };
 
 /* Takes fd over, which becomes non-blocking; reading is on. 0 or -errno. */

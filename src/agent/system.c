@@ -63,9 +63,9 @@ void system_set_hostname(const char *name)
 
 void system_loopback_up(void)
 {
-	_cleanup_close_ int fd =
-		socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {
+		.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
 		log_warn("loopback: %s", strerror(errno));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
 #include "copy/reply.h"
 #include "copy/tree.h"
-#include "base/fd.h"
 #include "wire/agent.h"
 #include <errno.h>
 #include <string.h>

@@ -60,15 +60,14 @@ static int open_dir(const char *path, int *ret, struct err *err)
 	return 0;
 }
 
-static int place_inside(
-	const char *dst, const char *name, bool is_dir, struct place *ret,
-	struct err *err)
+static int place_inside(const char *dst, const char *name, bool is_dir,
+	struct place *ret, struct err *err)
 {
 	bool merge = streq(name, ".");
 
 	if (merge && !is_dir)
-		return err_set(err, EINVAL, "%s: a file has no contents to put there",
-			dst);
+		return err_set(err, EINVAL,
+			"%s: a file has no contents to put there", dst);
 	strcpy(ret->name, merge ? "" : name);
 	return open_dir(dst, &ret->dirfd, err);
 }
@@ -84,7 +83,8 @@ static int place_as(const char *dst, struct place *ret, struct err *err)
 		len = MAX(len - 2, 1u);
 	at = base_at(dst, len);
 	if (len - at >= sizeof(ret->name))
-		return err_set(err, ENAMETOOLONG, "%s: the name is too long", dst);
+		return err_set(
+			err, ENAMETOOLONG, "%s: the name is too long", dst);
 	memcpy(ret->name, dst + at, len - at);
 	ret->name[len - at] = '\0';
 	if (!tree_name_ok(ret->name))
@@ -123,9 +123,9 @@ int tree_place(const char *dst, const char *name, bool is_dir,
 	if (!streq(name, ".") && !tree_name_ok(name))
 		return err_set(err, EINVAL, "the tree has an impossible name");
 	if (stat(dst, &st) == 0)
-		return S_ISDIR(st.st_mode) ?
-			place_inside(dst, name, is_dir, ret, err) :
-			place_over(dst, is_dir, ret, err);
+		return S_ISDIR(st.st_mode)
+			? place_inside(dst, name, is_dir, ret, err)
+			: place_over(dst, is_dir, ret, err);
 	if (errno != ENOENT)
 		return err_sys(err, errno, "%s", dst);
 	if (means_dir(dst) && !is_dir)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
 #include "copy/place.h"
 #include "copy/reply.h"
 #include "copy/tree.h"
-#include "base/fd.h"
 #include "wire/agent.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,8 @@ static int bad(struct recv *r, const char *what)
 
 static int fail(struct recv *r, int code)
 {
-	return err_sys(r->err, code, "write %s (below %s)", r->cur.name, r->dst);
+	return err_sys(
+		r->err, code, "write %s (below %s)", r->cur.name, r->dst);
 }
 
 static struct timespec stamp(uint64_t ns)
@@ -223,8 +224,8 @@ static int make_dir(struct recv *r, int dirfd, const char *name)
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return fail(r, errno);
-	r->level[r->depth++] = (struct level){
-		fd, made, perm(r, r->cur.mode), r->cur.mtime_ns};
+	r->level[r->depth++] =
+		(struct level){fd, made, perm(r, r->cur.mode), r->cur.mtime_ns};
 	return 0;
 }
 
@@ -306,7 +307,8 @@ static int on_up(struct recv *r)
 	l = &r->level[--r->depth];
 	ts[0] = (struct timespec){.tv_nsec = UTIME_NOW};
 	ts[1] = stamp(l->mtime_ns);
-	if (l->made && (fchmod(l->fd, l->mode) < 0 || futimens(l->fd, ts) < 0)) {
+	if (l->made &&
+		(fchmod(l->fd, l->mode) < 0 || futimens(l->fd, ts) < 0)) {
 		int code = errno;
 
 		closep(&l->fd);

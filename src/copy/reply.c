@@ -13,8 +13,8 @@ int reply_failed(struct buf *out, int code, const char *text)
 	buf_init(&body, 2 * ERR_TEXT_MAX);
 	r = tlv_put_u32(&body, AT_ERRNO, (uint32_t)code);
 	if (r == 0)
-		r = tlv_put(&body, AT_TEXT, text,
-			strnlen(text, ERR_TEXT_MAX - 1));
+		r = tlv_put(
+			&body, AT_TEXT, text, strnlen(text, ERR_TEXT_MAX - 1));
 	if (r == 0)
 		r = frame_put(out, AF_FAILED, buf_head(&body), buf_len(&body));
 	buf_done(&body);

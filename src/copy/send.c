@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
 #include "copy/place.h"
 #include "copy/tree.h"
-#include "base/fd.h"
 #include "wire/agent.h"
 #include <dirent.h>
 #include <errno.h>
@@ -52,8 +52,7 @@ static int flush(struct send *s)
 
 static int put_frame(struct send *s, uint8_t type)
 {
-	int r = frame_put(
-		&s->out, type, buf_head(&s->body), buf_len(&s->body));
+	int r = frame_put(&s->out, type, buf_head(&s->body), buf_len(&s->body));
 
 	buf_clear(&s->body);
 	if (r < 0)
@@ -107,8 +106,8 @@ static int put_data(struct send *s, int fd, size_t len)
 	return buf_len(&s->out) >= OUT_FULL ? flush(s) : 0;
 }
 
-static int send_file(struct send *s, int dirfd, const char *at,
-	const char *name)
+static int send_file(
+	struct send *s, int dirfd, const char *at, const char *name)
 {
 	/* Non-blocking: a fifo may have taken the file's place meanwhile. */
 	_cleanup_close_ int fd = openat(dirfd, at,
@@ -146,8 +145,8 @@ static int send_link(struct send *s, int dirfd, const char *at,
 	return put_entry(s, name, st, target);
 }
 
-static int send_any(struct send *s, int dirfd, const char *at,
-	const char *name, int follow);
+static int send_any(struct send *s, int dirfd, const char *at, const char *name,
+	int follow);
 
 static int send_children(struct send *s, DIR *dir)
 {
@@ -163,8 +162,8 @@ static int send_children(struct send *s, DIR *dir)
 			return errno ? fail(s, errno) : 0;
 		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
 			continue;
-		snprintf(s->path + len, sizeof(s->path) - len, "/%s",
-			e->d_name);
+		snprintf(
+			s->path + len, sizeof(s->path) - len, "/%s", e->d_name);
 		r = send_any(s, dirfd(dir), e->d_name, e->d_name, 0);
 		if (r == 0)
 			s->path[len] = '\0';
@@ -172,8 +171,8 @@ static int send_children(struct send *s, DIR *dir)
 	return r;
 }
 
-static int send_dir(struct send *s, int dirfd, const char *at,
-	const char *name, int follow)
+static int send_dir(
+	struct send *s, int dirfd, const char *at, const char *name, int follow)
 {
 	int fd = openat(dirfd, at,
 		O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
@@ -203,8 +202,8 @@ static int send_dir(struct send *s, int dirfd, const char *at,
 	return r ? r : put_frame(s, AF_UP);
 }
 
-static int send_any(struct send *s, int dirfd, const char *at,
-	const char *name, int follow)
+static int send_any(
+	struct send *s, int dirfd, const char *at, const char *name, int follow)
 {
 	struct stat st;
 

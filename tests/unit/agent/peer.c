@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cm.h"
 #include "peer.h"
+#include "cm.h"
 
 #include "agent/server.h"
 #include "base/fd.h"
@@ -55,8 +55,8 @@ static int serve(int listen_fd, const char *etc)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	r = r ? r : loop_signals(&loop, &set, on_signal, &server);
-	r = r ? r : server_init(
-			    &server, &loop, listen_fd, &env, no_resume, NULL);
+	r = r ? r
+	      : server_init(&server, &loop, listen_fd, &env, no_resume, NULL);
 	server.ready = true;
 	r = r ? r : loop_run(&loop);
 	server_done(&server);
@@ -138,8 +138,8 @@ static void send_body(int fd, uint8_t type, struct buf *b)
 	buf_done(b);
 }
 
-void peer_exec(int fd, uint32_t flags, const char *const *argv,
-	const char *const *env)
+void peer_exec(
+	int fd, uint32_t flags, const char *const *argv, const char *const *env)
 {
 	_cleanup_free_ char *user = xasprintf("%u", getuid());
 	struct buf b;
@@ -257,8 +257,7 @@ void peer_collect(int fd, struct result *r)
 	while (take_frame(r, type, frame, len));
 	/* The last frame is the last: after it the stream ends. */
 	if (type != 0)
-		assert_int_equal(
-			peer_frame(fd, frame, sizeof(frame), &len), 0);
+		assert_int_equal(peer_frame(fd, frame, sizeof(frame), &len), 0);
 }
 
 void result_done(struct result *r)

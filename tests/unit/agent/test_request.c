@@ -163,14 +163,14 @@ static void test_winsize(void **state)
 
 	u32(AT_ROWS, 50);
 	u32(AT_COLS, 132);
-	assert_int_equal(request_winsize(buf_head(&body), buf_len(&body), &rows,
-				 &cols),
+	assert_int_equal(
+		request_winsize(buf_head(&body), buf_len(&body), &rows, &cols),
 		0);
 	assert_int_equal(rows, 50);
 	assert_int_equal(cols, 132);
 	u32(AT_COLS, 1u << 20);
-	assert_int_equal(request_winsize(buf_head(&body), buf_len(&body), &rows,
-				 &cols),
+	assert_int_equal(
+		request_winsize(buf_head(&body), buf_len(&body), &rows, &cols),
 		-EBADMSG);
 	assert_int_equal(cols, 132);
 }
@@ -366,8 +366,7 @@ static void test_lookup(void **state)
 	assert_int_equal(spawn_lookup("sh", "", &c), -ENOENT);
 	assert_int_equal(spawn_lookup("no-such", "/bin:/usr/bin", &c), -ENOENT);
 	/* Found, but nothing that could be run: 126, not 127. */
-	assert_int_equal(
-		spawn_lookup("passwd", "/etc:/nowhere", &c), -EACCES);
+	assert_int_equal(spawn_lookup("passwd", "/etc:/nowhere", &c), -EACCES);
 	assert_int_equal(spawn_lookup("etc", "/", &c), -EACCES);
 	assert_null(c);
 }

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ARGV(...)                                                              \
-	(const char *const[])                                                  \
-	{                                                                      \
-		__VA_ARGS__, NULL                                              \
+#define ARGV(...)                 \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
 	}
 #define SH(script) ARGV("sh", "-c", script)
 
@@ -267,9 +267,8 @@ static void test_its_own_session(void **state)
 	unsigned int pid, pgrp, session;
 
 	peer_run(&peer, 0, SH("cut -d' ' -f1,5,6 /proc/$$/stat"), &r);
-	assert_int_equal(sscanf(result_out(&r), "%u %u %u", &pid, &pgrp,
-				 &session),
-		3);
+	assert_int_equal(
+		sscanf(result_out(&r), "%u %u %u", &pid, &pgrp, &session), 3);
 	assert_int_equal(pid, r.pid);
 	assert_int_equal(pgrp, r.pid);
 	assert_int_equal(session, r.pid);
@@ -390,8 +389,8 @@ static void test_terminal_end_of_input(void **state)
 	_cleanup_close_ int fd = peer_connect(&peer);
 	_cleanup_(result_done) struct result r;
 
-	peer_exec(fd, EX_TTY | EX_STDIN, SH("stty -echo; echo ready; cat"),
-		NULL);
+	peer_exec(
+		fd, EX_TTY | EX_STDIN, SH("stty -echo; echo ready; cat"), NULL);
 	expect(fd, "ready");
 	peer_send(fd, AF_STDIN, "line\n", 5);
 	expect(fd, "line");
@@ -445,8 +444,7 @@ static void test_signal(void **state)
 	result_done(&answer);
 	ask(AF_SIGNAL, id, SIGTERM, &answer);
 	assert_false(answer.done);
-	assert_non_null(
-		strstr(result_failed(&answer), "no running session"));
+	assert_non_null(strstr(result_failed(&answer), "no running session"));
 }
 
 /* The reader sees its end as soon as the process is gone. */

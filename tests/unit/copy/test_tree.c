@@ -291,10 +291,10 @@ static void test_remote_refusal_reaches_the_caller(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const t[][2] = {
-		{"a", "a"}, {"/a", "a"}, {"a/", "a"}, {"/x/a//", "a"},
-		{"a/.", "."}, {".", "."}, {"..", "."}, {"a/..", "."},
-		{"/", "."}, {"//", "."}, {"", "."}, {"...", "..."}};
+	static const char *const t[][2] = {{"a", "a"}, {"/a", "a"}, {"a/", "a"},
+		{"/x/a//", "a"}, {"a/.", "."}, {".", "."}, {"..", "."},
+		{"a/..", "."}, {"/", "."}, {"//", "."}, {"", "."},
+		{"...", "..."}};
 	char name[256];
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -312,8 +312,8 @@ static void test_names(void **state)
 
 static struct buf evil;
 
-static void entry(const char *name, uint32_t mode, uint64_t size,
-	const char *target)
+static void entry(
+	const char *name, uint32_t mode, uint64_t size, const char *target)
 {
 	struct buf b;
 
