@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define JOB_LINE_MAX (64u * 1024u)
@@ -278,6 +279,13 @@ static int open_pipe(int *ret_rd, int *ret_wr, struct err *err)
 	return 0;
 }
 
+/* Our own umask is strict; what helpers make becomes files of the guest. */
+static int set_umask(void *arg)
+{
+	umask(022);
+	return 0;
+}
+
 static int run(struct job *j, const char *const *argv, struct err *err)
 {
 	_cleanup_close_ int out_wr = -1;
@@ -296,6 +304,7 @@ static int run(struct job *j, const char *const *argv, struct err *err)
 		.stdin_fd = -1,
 		.stdout_fd = out_wr,
 		.stderr_fd = err_wr,
+		.prepare = set_umask,
 	};
 	r = spawn_child(&sp, record, j, &j->id, &j->pidfd, err);
 	if (r < 0)
