@@ -6,19 +6,46 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define LINE_SIZE 8192 /* longer lines are ignored; a group may be long */
 #define DEFAULT_SHELL "/bin/sh"
 
-bool account_id(const char *s, uint32_t *ret)
+/* A part of a file's text; nothing is copied until it is wanted. */
+struct span {
+	const char *p;
+	size_t len;
+};
+
+static struct span span_of(const char *s)
+{
+	return (struct span){s, strlen(s)};
+}
+
+static bool span_is(struct span a, struct span b)
+{
+	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+}
+
+/* The text up to the next `end` or to the end of s, which is cut from s. */
+static struct span span_cut(struct span *s, char end)
+{
+	const char *at = memchr(s->p, end, s->len);
+	struct span r = {s->p, at ? (size_t)(at - s->p) : s->len};
+	size_t used = r.len + (at ? 1 : 0);
+
+	s->p += used;
+	s->len -= used;
+	return r;
+}
+
+static bool span_id(struct span s, uint32_t *ret)
 {
 	uint64_t v = 0;
 
-	if (!*s || strlen(s) > 10)
+	if (!s.len || s.len > 10)
 		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9')
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
 			return false;
-		v = v * 10 + (uint64_t)(*s - '0');
+		v = v * 10 + (uint64_t)(s.p[i] - '0');
 	}
 	/* -1 means "leave it" to setuid and its kin. */
 	if (v >= UINT32_MAX)
@@ -27,71 +54,78 @@ bool account_id(const char *s, uint32_t *ret)
 	return true;
 }
 
-const char *account_line(const char *text, char *line, size_t size,
-	char **fields, size_t max, size_t *ret_n)
+bool account_id(const char *s, uint32_t *ret)
 {
-	size_t len = strcspn(text, "\n");
+	return span_id(span_of(s), ret);
+}
+
+/* The fields of the next line; 0 of them for one to be skipped. */
+static size_t next_line(struct span *text, struct span *fields, size_t max)
+{
+	struct span line = span_cut(text, '\n');
 	size_t n = 0;
 
-	*ret_n = 0;
-	if (!*text)
-		return NULL;
-	if (len < size && len && text[0] != '#') {
-		memcpy(line, text, len);
-		line[len] = '\0';
-		fields[n++] = line;
-		for (char *p = line; n < max && (p = strchr(p, ':')); n++) {
-			*p++ = '\0';
-			fields[n] = p;
-		}
-		*ret_n = n;
-	}
-	return text + len + (text[len] == '\n');
+	if (!line.len || line.p[0] == '#')
+		return 0;
+	while (n < max && line.len)
+		fields[n++] = span_cut(&line, ':');
+	return n;
+}
+
+/* An absolute path or the fallback. */
+static char *path_or(
+	size_t n, const struct span *f, size_t i, const char *fallback)
+{
+	if (i < n && f[i].len && f[i].p[0] == '/')
+		return xstrndup(f[i].p, f[i].len);
+	return xstrdup(fallback);
 }
 
 /* Name, password, uid, gid, comment, home, shell. */
-static bool match_user(char **f, size_t n, const char *who, bool by_id,
-	uint32_t id, struct account *ret)
+static bool match_user(const struct span *f, size_t n, struct span who,
+	bool by_id, uint32_t id, struct account *ret)
 {
 	uint32_t uid, gid;
 
-	if (n < 4 || !account_id(f[2], &uid) || !account_id(f[3], &gid))
+	if (n < 4 || !span_id(f[2], &uid) || !span_id(f[3], &gid))
 		return false;
-	if (by_id ? uid != id : !streq(f[0], who))
+	if (by_id ? uid != id : !span_is(f[0], who))
 		return false;
 	ret->uid = uid;
 	ret->gid = gid;
-	ret->name = xstrdup(f[0]);
-	ret->home = xstrdup(n > 5 && f[5][0] == '/' ? f[5] : "/");
-	ret->shell = xstrdup(n > 6 && f[6][0] == '/' ? f[6] : DEFAULT_SHELL);
+	ret->name = xstrndup(f[0].p, f[0].len);
+	ret->home = path_or(n, f, 5, "/");
+	ret->shell = path_or(n, f, 6, DEFAULT_SHELL);
 	return true;
 }
 
-/* A name wins over a number: Debian allows names of digits. */
-static bool find_user(const char *passwd, const char *who, bool by_id,
+static bool find_user(const char *passwd, struct span who, bool by_id,
 	uint32_t id, struct account *ret)
 {
-	char line[LINE_SIZE];
-	char *f[8];
-	size_t n;
+	struct span text = span_of(passwd);
+	struct span f[8];
 
-	while ((passwd = account_line(
-			passwd, line, sizeof(line), f, ARRAY_SIZE(f), &n)))
+	while (text.len) {
+		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+
 		if (match_user(f, n, who, by_id, id, ret))
 			return true;
+	}
 	return false;
 }
 
-static int find_any_user(const char *passwd, const char *who,
+/* A name wins over a number: Debian allows names of digits. */
+static int find_any_user(const char *passwd, struct span who,
 	struct account *ret, struct err *err)
 {
 	uint32_t id;
 
 	if (find_user(passwd, who, false, 0, ret))
 		return 0;
-	if (!account_id(who, &id))
-		return err_set(
-			err, ENOENT, "no user named '%s' in this sandbox", who);
+	if (!span_id(who, &id))
+		return err_set(err, ENOENT,
+			"no user named '%.*s' in this sandbox", (int)who.len,
+			who.p);
 	if (find_user(passwd, who, true, id, ret))
 		return 0;
 	ret->uid = id;
@@ -103,33 +137,32 @@ static int find_any_user(const char *passwd, const char *who,
 }
 
 static int find_group(
-	const char *group, const char *who, gid_t *ret, struct err *err)
+	const char *group, struct span who, gid_t *ret, struct err *err)
 {
-	char line[LINE_SIZE];
-	char *f[4];
+	struct span text = span_of(group);
+	struct span f[4];
 	uint32_t id;
-	size_t n;
 
-	while ((group = account_line(
-			group, line, sizeof(line), f, ARRAY_SIZE(f), &n)))
-		if (n >= 3 && streq(f[0], who) && account_id(f[2], &id)) {
+	while (text.len) {
+		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+
+		if (n >= 3 && span_is(f[0], who) && span_id(f[2], &id)) {
 			*ret = id;
 			return 0;
 		}
-	if (!account_id(who, &id))
+	}
+	if (!span_id(who, &id))
 		return err_set(err, ENOENT,
-			"no group named '%s' in this sandbox", who);
+			"no group named '%.*s' in this sandbox", (int)who.len,
+			who.p);
 	*ret = id;
 	return 0;
 }
 
-static bool is_member(char *members, const char *name)
+static bool is_member(struct span members, struct span name)
 {
-	char *save = NULL;
-
-	for (char *m = strtok_r(members, ",", &save); m;
-		m = strtok_r(NULL, ",", &save))
-		if (streq(m, name))
+	while (members.len)
+		if (span_is(span_cut(&members, ','), name))
 			return true;
 	return false;
 }
@@ -145,37 +178,37 @@ static void add_group(struct account *a, gid_t gid)
 
 static void add_groups(struct account *a, const char *group)
 {
-	char line[LINE_SIZE];
-	char *f[4];
+	struct span text = span_of(group);
+	struct span name = span_of(a->name);
+	struct span f[4];
 	uint32_t id;
-	size_t n;
 
 	add_group(a, a->gid);
-	if (!a->name[0])
-		return;
-	while ((group = account_line(
-			group, line, sizeof(line), f, ARRAY_SIZE(f), &n)))
-		if (n == 4 && account_id(f[2], &id) && is_member(f[3], a->name))
+	while (name.len && text.len) {
+		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+
+		if (n == 4 && span_id(f[2], &id) && is_member(f[3], name))
 			add_group(a, id);
+	}
 }
 
 int account_find(const char *passwd, const char *group, const char *spec,
 	struct account *ret, struct err *err)
 {
 	_cleanup_(account_done) struct account a = {0};
-	const char *colon = strchr(spec, ':');
-	_cleanup_free_ char *who =
-		xstrndup(spec, colon ? (size_t)(colon - spec) : strlen(spec));
+	struct span who, grp = span_of(spec);
+	bool with_group = strchr(spec, ':');
 	int r;
 
-	if (!who[0] || (colon && !colon[1]))
+	who = span_cut(&grp, ':');
+	if (!who.len || (with_group && !grp.len))
 		return err_set(
 			err, EINVAL, "'%s' is not USER or USER:GROUP", spec);
 	r = find_any_user(passwd, who, &a, err);
 	if (r < 0)
 		return r;
-	if (colon) {
-		r = find_group(group, colon + 1, &a.gid, err);
+	if (with_group) {
+		r = find_group(group, grp, &a.gid, err);
 		if (r < 0)
 			return r;
 		add_group(&a, a.gid);

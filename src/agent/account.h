@@ -35,13 +35,6 @@ int account_load(const char *etc_dir, const char *spec, struct account *ret,
 	struct err *err);
 void account_done(struct account *a);
 
-/*
- * One line of a ':'-separated file: copies it without its newline into line
- * (-EFBIG skips are silent) and splits it in place. Returns the start of the
- * next line or NULL at the end; *ret_n is 0 for lines to be skipped.
- */
-const char *account_line(const char *text, char *line, size_t size,
-	char **fields, size_t max, size_t *ret_n);
 /* A decimal id up to 2^32 - 2, nothing else. */
 bool account_id(const char *s, uint32_t *ret);
 

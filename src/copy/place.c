@@ -35,13 +35,11 @@ int tree_name(const char *path, char ret_name[256])
 {
 	size_t len = without_slashes(path);
 	size_t at = base_at(path, len);
-	char name[256];
+	_cleanup_free_ char *name = xstrndup(path + at, len - at);
 
-	if (len - at >= sizeof(name))
+	if (len - at >= 256)
 		return -ENAMETOOLONG;
-	memcpy(name, path + at, len - at);
-	name[len - at] = '\0';
-	strcpy(ret_name, tree_name_ok(name) ? name : ".");
+	snprintf(ret_name, 256, "%s", tree_name_ok(name) ? name : ".");
 	return 0;
 }
 
@@ -68,7 +66,7 @@ static int place_inside(const char *dst, const char *name, bool is_dir,
 	if (merge && !is_dir)
 		return err_set(err, EINVAL,
 			"%s: a file has no contents to put there", dst);
-	strcpy(ret->name, merge ? "" : name);
+	snprintf(ret->name, sizeof(ret->name), "%s", merge ? "" : name);
 	return open_dir(dst, &ret->dirfd, err);
 }
 

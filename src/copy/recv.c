@@ -6,6 +6,7 @@
 #include "wire/agent.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -94,7 +95,7 @@ static int take_field(const struct tlv *t, struct entry *e, unsigned int *have)
 	if (t->tag == AT_NAME) {
 		r = tlv_str(t, AGENT_NAME_MAX, &name);
 		if (r == 0)
-			strcpy(e->name, name);
+			snprintf(e->name, sizeof(e->name), "%s", name);
 		*have |= 1;
 	} else if (t->tag == AT_MODE) {
 		r = tlv_u32(t, &mode);
@@ -136,7 +137,7 @@ static int parse_entry(struct recv *r, const struct frame *f)
 	free(r->cur.target);
 	r->cur = e;
 	if (n != 0 || have != 3 || !entry_ok(&e, r->depth == 0)) {
-		strcpy(r->cur.name, "?");
+		r->cur.name[0] = '\0';
 		return bad(r, "an impossible entry");
 	}
 	return 0;

@@ -77,7 +77,7 @@ void peer_start(struct peer *p)
 		"me:x:%u:%u::%s:/bin/sh\n", getuid(), getgid(), "/tmp");
 	int fd;
 
-	strcpy(p->dir, "/tmp/cove-agent-XXXXXX");
+	snprintf(p->dir, sizeof(p->dir), "%s", "/tmp/cove-agent-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	dir = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(dir >= 0);

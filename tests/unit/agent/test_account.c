@@ -157,7 +157,7 @@ static void test_long_lines(void **state)
 	_cleanup_(account_done) struct account a;
 
 	memset(text, 'x', len);
-	strcpy(text + len, ":x:1:1\nme:x:3:4::/me:/bin/me\n");
+	snprintf(text + len, 64, ":x:1:1\nme:x:3:4::/me:/bin/me\n");
 	assert_int_equal(account_find(text, text, "me", &a, NULL), 0);
 	assert_int_equal(a.uid, 3);
 }
@@ -185,7 +185,7 @@ static char root[64];
 
 static int setup(void **state)
 {
-	strcpy(root, "/tmp/cove-etc-XXXXXX");
+	snprintf(root, sizeof(root), "%s", "/tmp/cove-etc-XXXXXX");
 	return mkdtemp(root) ? 0 : -1;
 }
 

@@ -22,7 +22,7 @@ static char dir[64]; /* of one test; it is also the working directory */
 
 static int setup(void **state)
 {
-	strcpy(dir, "/tmp/cove-tree-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s", "/tmp/cove-tree-XXXXXX");
 	(void)signal(SIGPIPE, SIG_IGN);
 	return mkdtemp(dir) && chdir(dir) == 0 ? 0 : -1;
 }
