@@ -88,6 +88,7 @@ int fs_new(const struct fs_config *config, struct fs **ret, struct err *err)
 	fs->max_dir_fds = fds / 4;
 	fs->max_pinned = fds / 8;
 	fs->workers = xcalloc(config->n_workers, sizeof(struct worker));
+	atomic_store(&fs->drains, 1);
 	list_init(&fs->lru);
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_rwlock_init(&fs->session, NULL);

@@ -104,7 +104,7 @@ struct node {
 	 * another mtime once, so that the guest drops the pages it has.
 	 */
 	bool data_event;
-	uint32_t own_gen; /* watcher's drain count at our last own write */
+	uint32_t own_gen; /* fs->drains at our own last write; 0: none */
 	/* What the guest has in its page cache was read at this ctime. */
 	bool seen;
 	int64_t seen_ctime;

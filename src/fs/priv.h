@@ -81,7 +81,7 @@ struct fs {
 	/* Bumped by the watcher for each event; see lease.c. */
 	_Atomic uint32_t seq[SEQ_SLOTS];
 	_Atomic bool leasing;    /* watcher and agent both do their job */
-	_Atomic uint32_t drains; /* times the event queue was found empty */
+	_Atomic uint32_t drains; /* readings of the event queue, from 1 */
 	int inotify;             /* -1 until fs_watch() */
 	struct watcher *watcher;
 

@@ -104,13 +104,18 @@ static bool ctime_differs(const struct told *t, const struct statx *stx)
 }
 
 /*
- * The file looks as the guest was told, but was written since, and its clock
- * was too coarse to show it. Our own writes raise the same event, until the
- * queue has been empty twice since.
+ * The file was written, but size and mtime look as the guest was told: its
+ * clock was too coarse, or somebody set it back. Our own writes raise the same
+ * event, until a later reading of the queue has come to its end.
  */
-static bool data_hidden(const struct fs *fs, const struct node *n)
+static bool data_hidden(const struct fs *fs, const struct node *n,
+	const struct statx *stx, uint32_t mask)
 {
-	return n->told.racy && atomic_load(&fs->drains) - n->own_gen >= 2;
+	const struct told *t = &n->told;
+
+	return (mask & IN_MODIFY) && t->data && !data_differs(t, stx) &&
+		atomic_load(&fs->drains) - n->own_gen >= 2 &&
+		(t->racy || ctime_differs(t, stx));
 }
 
 /* With the lock held. */
@@ -119,16 +124,14 @@ static bool attr_stale(
 {
 	const struct told *t = &n->told;
 
-	if (meta_differs(t, stx))
+	if (!t->mode)
+		return false; /* never told */
+	if (data_hidden(fs, n, stx, mask)) {
+		n->data_event = true;
 		return true;
-	if (t->data && data_differs(t, stx))
-		return true;
-	if (t->ctime_ok && ctime_differs(t, stx))
-		return true;
-	if (!t->data || !(mask & IN_MODIFY) || !data_hidden(fs, n))
-		return false;
-	n->data_event = true;
-	return true;
+	}
+	return meta_differs(t, stx) || (t->data && data_differs(t, stx)) ||
+		(t->ctime_ok && ctime_differs(t, stx));
 }
 
 /* Something happened to name in dir. */
@@ -255,6 +258,7 @@ void watch_drain(struct watcher *w)
 	char buf[8192] __attribute__((aligned(8)));
 	struct fs *fs = w->fs;
 
+	atomic_fetch_add(&fs->drains, 1);
 	for (;;) {
 		ssize_t n = read(fs->inotify, buf, sizeof(buf));
 
@@ -268,7 +272,6 @@ void watch_drain(struct watcher *w)
 			dispatch(w, ev);
 		}
 	}
-	atomic_fetch_add(&fs->drains, 1);
 	if (w->rescan)
 		watch_rescan(w);
 	revoke_flush(w);
