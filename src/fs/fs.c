@@ -65,9 +65,9 @@ static int prepare_process(struct fs *fs, struct err *err)
 	int e;
 
 	umask(0);
-	fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fs->proc_fd < 0 || fchdir(fs->proc_fd) < 0)
-		return err_sys(err, errno, "file server: /proc/self/fd");
+	fs->proc_fd = open(FD_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fs->proc_fd < 0)
+		return err_sys(err, errno, "file server: " FD_DIR);
 	e = drop_fsetid();
 	return e < 0 ? err_sys(err, -e, "file server: dropping CAP_FSETID") : 0;
 }

@@ -51,10 +51,10 @@ struct fs_config {
 extern const struct fs_config fs_config_default;
 
 /*
- * Raises RLIMIT_NOFILE to its hard limit, sets umask 0, opens /proc/self/fd
- * and makes it the working directory (descriptors are opened again through it,
- * so that the jail needs no /proc): call it before the jail, in the process
- * that will serve. 0 or -errno with text.
+ * Raises RLIMIT_NOFILE to its hard limit, sets umask 0, drops CAP_FSETID (a
+ * write by the guest must take set-id bits away). The process that calls it is
+ * the one that serves; descriptors are opened again through /proc/self/fd,
+ * which must exist there as long as it does. 0 or -errno with text.
  */
 int fs_new(const struct fs_config *config, struct fs **ret, struct err *err);
 /* No request may be running. */

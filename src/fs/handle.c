@@ -13,6 +13,12 @@ const char *fd_name(int fd, char buf[16])
 	return buf;
 }
 
+const char *fd_path(int fd, char buf[32])
+{
+	snprintf(buf, 32, FD_DIR "/%d", fd);
+	return buf;
+}
+
 int fd_reopen(const struct fs *fs, int fd, int flags)
 {
 	struct stat st;

@@ -16,6 +16,7 @@
 /* Largest request apart from WRITE's data, and largest gathered reply. */
 #define REQ_ARG_MAX (72u * 1024u)
 #define REQ_OUT_MAX (72u * 1024u)
+#define FD_DIR "/proc/self/fd"
 #define SEQ_SLOTS 4096u
 #define OVERFLOW_ID 65534u /* ids that have no counterpart on the other side */
 
@@ -50,7 +51,7 @@ struct watcher;
 struct fs {
 	struct fs_config config;
 	uint32_t uid, gid; /* the calling user on the host */
-	int proc_fd;       /* /proc/self/fd, also the working directory */
+	int proc_fd;       /* FD_DIR */
 	struct export exports[BIRTH_EXPORTS];
 	unsigned n_exports;
 	struct worker *workers;
@@ -188,8 +189,10 @@ void href_done(struct href *r);
 int href_get(struct href *r, uint64_t fh, bool dir);
 /* Opens an O_PATH descriptor of a regular file or directory for I/O. */
 int fd_reopen(const struct fs *fs, int fd, int flags);
-/* "N" for use relative to the working directory /proc/self/fd. */
+/* "N" for use relative to proc_fd. */
 const char *fd_name(int fd, char buf[16]);
+/* The whole path, for calls that take no directory. */
+const char *fd_path(int fd, char buf[32]);
 
 /* watch.c: from any thread. */
 void watch_free(struct fs *fs);

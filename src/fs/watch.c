@@ -16,7 +16,7 @@ bool watch_dir(struct nref *r)
 {
 	struct fs *fs = r->fs;
 	struct node *n = r->node;
-	char path[16];
+	char path[32];
 	bool watched;
 
 	if (!atomic_load(&fs->leasing))
@@ -24,9 +24,8 @@ bool watch_dir(struct nref *r)
 	fs_lock(fs);
 	if (n->wd < 0 && r->fd >= 0 && n->export != FS_NO_EXPORT &&
 		fs->volumes[n->volume].watchable && fs->n_watches < WATCH_MAX) {
-		/* The working directory is /proc/self/fd. */
 		n->wd = inotify_add_watch(
-			fs->inotify, fd_name(r->fd, path), WATCH_MASK);
+			fs->inotify, fd_path(r->fd, path), WATCH_MASK);
 		if (n->wd >= 0) {
 			table_add(&fs->by_wd, &n->by_wd, (uint64_t)n->wd);
 			fs->n_watches++;

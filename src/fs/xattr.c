@@ -19,16 +19,16 @@ static bool is_user(const char *name)
 
 /*
  * An O_PATH descriptor has no fgetxattr(); the path through /proc/self/fd
- * (the working directory) names the inode itself, also a symlink's.
+ * names the inode itself, also a symlink's.
  */
-static int open_node(struct req *rq, struct nref *n, char path[16])
+static int open_node(struct req *rq, struct nref *n, char path[32])
 {
 	int e = nref_get(n, rq->head.nodeid);
 
 	if (e == 0)
 		e = nref_fd(n);
 	if (e == 0)
-		fd_name(n->fd, path);
+		fd_path(n->fd, path);
 	return e;
 }
 
@@ -54,7 +54,7 @@ int op_getxattr(struct req *rq)
 {
 	const struct fuse_getxattr_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
-	char path[16];
+	char path[32];
 	int e;
 
 	if (streq(rq->name[0], "security.capability"))
@@ -93,7 +93,7 @@ int op_listxattr(struct req *rq)
 	const struct fuse_getxattr_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
 	char *list = (char *)rq->w->out;
-	char path[16];
+	char path[32];
 	ssize_t len;
 	int e;
 
@@ -112,7 +112,7 @@ int op_setxattr(struct req *rq)
 {
 	const struct fuse_setxattr_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
-	char path[16];
+	char path[32];
 	int e;
 
 	if (!is_user(rq->name[0]))
@@ -131,7 +131,7 @@ int op_setxattr(struct req *rq)
 int op_removexattr(struct req *rq)
 {
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
-	char path[16];
+	char path[32];
 	int e;
 
 	if (!is_user(rq->name[0]))

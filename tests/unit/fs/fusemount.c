@@ -42,7 +42,6 @@ struct setup {
 	bool leases;
 	bool verbose;
 	const char *mountpoint;
-	int cwd;
 	uid_t uid; /* to serve as; 0: stay root */
 	int probe; /* the same mount again, read-only */
 	int share; /* the agent's end */
@@ -185,8 +184,6 @@ static int run_command(const struct setup *s, char **argv)
 	if (pid == 0) {
 		if (setresuid(0, 0, 0) < 0 || setresgid(0, 0, 0) < 0)
 			die("setresuid");
-		if (fchdir(s->cwd) < 0)
-			die("fchdir");
 		execvp(argv[0], argv);
 		die(argv[0]);
 	}
@@ -313,7 +310,6 @@ int main(int argc, char **argv)
 	s.leases = config.lease_ms > 0;
 	s.probe = -1;
 	s.mountpoint = argv[0];
-	s.cwd = open(".", O_PATH | O_CLOEXEC);
 	mount_it(&s);
 	if (s.leases)
 		mount_probe(&s);
@@ -321,7 +317,6 @@ int main(int argc, char **argv)
 		(setgroups(0, NULL) < 0 || setresgid(s.uid, s.uid, 0) < 0 ||
 			setresuid(s.uid, s.uid, 0) < 0))
 		die("setresuid");
-	/* After the mount: the server changes the working directory. */
 	if (fs_new(&config, &s.fs, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 125;
