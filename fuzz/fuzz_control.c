@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest on its control stream, from the first byte on: whatever it sends,
+ * coved keeps its own state in order and what it records is clean text.
+ */
+#include "daemon/control.h"
+
+#include "wire/agent.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void nothing(struct engine *e)
+{
+}
+
+static bool never(const struct engine *e)
+{
+	return false;
+}
+
+static uint64_t zero(const struct engine *e)
+{
+	return 0;
+}
+
+static const struct backend backend = {.kill = nothing,
+	.quit = nothing,
+	.close = nothing,
+	.is_open = never,
+	.cpu_ms = zero,
+	.memory = zero};
+
+static struct daemon d;
+static struct sandbox *sb;
+/* In memory: each event is synced to disk. */
+static char dir[] = "/dev/shm/cove-fuzz-XXXXXX";
+
+static void clean_up(void)
+{
+	sandbox_free(sb);
+	store_close(d.store);
+	loop_done(&d.loop);
+	(void)remove_tree(dir, NULL);
+}
+
+static void set_up(void)
+{
+	struct spec spec = {.name = xstrdup("fuzz"),
+		.template = xstrdup("shell"),
+		.engine = xstrdup("auto"),
+		.env = json_object()};
+	bool is_new;
+	int r;
+
+	if (!mkdtemp(dir) || loop_init(&d.loop) < 0)
+		abort();
+	d.backend = &backend;
+	d.paths = (struct paths){dir, dir, dir, dir};
+	list_init(&d.sandboxes);
+	list_init(&d.jobs);
+	list_init(&d.conns);
+	r = store_open(dir, "boot", &d.store, &is_new, NULL);
+	assert(r == 0);
+	r = sandbox_create(&d, &spec, &sb, NULL);
+	assert(r == 0);
+	sb->row.fresh = false;
+	atexit(clean_up);
+}
+
+static void stop_now(struct loop *l, struct task *t)
+{
+	loop_stop(l, 0);
+}
+
+static void spin(void)
+{
+	struct task t = {0};
+
+	loop_defer(&d.loop, &t, stop_now);
+	(void)loop_run(&d.loop);
+}
+
+static void check(void)
+{
+	for (const char *c = sb->row.kernel; *c; c++)
+		assert(*c >= 0x20 && *c < 0x7f);
+	for (const char *c = sb->row.reason; *c; c++)
+		assert(*c >= 0x20 && *c < 0x7f);
+	assert(streq(sb->row.state, state_name(sb->state)));
+	assert(sb->state == SB_STARTING || sb->state == SB_RUNNING ||
+		sb->state == SB_FAILED);
+}
+
+static void begin_again(void)
+{
+	sb->state = SB_STARTING;
+	sb->err = (struct err){0};
+	free(sb->row.state);
+	sb->row.state = xstrdup(state_name(SB_STARTING));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t sink[4096];
+	int fd[2];
+	ssize_t n;
+
+	if (!sb)
+		set_up();
+	begin_again();
+	sb->event_tokens = 2;
+	sb->event_ms = now_ms();
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) < 0)
+		return 0;
+	control_accept(sb, fd[1]);
+	while (size > 0) {
+		n = write(fd[0], data, MIN(size, (size_t)16384));
+		if (n <= 0)
+			break;
+		data += n;
+		size -= (size_t)n;
+		spin();
+		while (read(fd[0], sink, sizeof(sink)) > 0)
+			;
+	}
+	close(fd[0]);
+	spin();
+	spin();
+	check();
+	control_close(sb);
+	loop_untimer(&d.loop, &sb->boot);
+	spin();
+	return 0;
+}
