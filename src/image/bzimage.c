@@ -169,8 +169,8 @@ int bzimage_unpack(const uint8_t *p, size_t len, size_t max, struct blob *ret,
 	struct err *err)
 {
 	_cleanup_(blob_done) struct blob b = {0};
-	const uint8_t *payload;
-	size_t payload_len;
+	const uint8_t *payload = NULL;
+	size_t payload_len = 0;
 	int r;
 
 	if (has_magic(p, len, ELFMAG, SELFMAG)) {

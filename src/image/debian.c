@@ -142,6 +142,21 @@ static long proc_number(const char *path, long missing)
 	return strtol(text, NULL, 10);
 }
 
+/* ":first:count" with a count that reaches 65535, nobody's number. */
+static bool range_ok(const char *s)
+{
+	char *end = NULL;
+	unsigned long count;
+
+	if (*s != ':')
+		return false;
+	(void)strtoul(s + 1, &end, 10);
+	if (*end != ':')
+		return false;
+	count = strtoul(end + 1, &end, 10);
+	return *end == '\0' && count >= 65536;
+}
+
 /* Has the file a line "NAME:first:count" or "UID:first:count"? */
 static bool has_range(const char *path, const char *name, uid_t uid)
 {
@@ -153,10 +168,8 @@ static bool has_range(const char *path, const char *name, uid_t uid)
 	for (char *save, *line = strtok_r(text, "\n", &save); line;
 		line = strtok_r(NULL, "\n", &save)) {
 		size_t n = strcspn(line, ":");
-		unsigned long first, count;
 
-		if (sscanf(line + n, ":%lu:%lu", &first, &count) != 2 ||
-			count < 65536)
+		if (!range_ok(line + n))
 			continue;
 		line[n] = '\0';
 		if (streq(line, name) || streq(line, number))

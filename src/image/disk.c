@@ -80,13 +80,13 @@ static int make(struct disk_job *j, const char *dir, struct err *err)
 	_cleanup_free_ char *skel = xasprintf("%s/d", dir);
 	_cleanup_free_ char *blocks =
 		xasprintf("%llu", (unsigned long long)(j->size / 4096));
+	static const char extended[] =
+		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,"
+		"root_owner=0:0,packed_meta_blocks=1";
 	const char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096",
 		"-I", "256", "-m", "0", "-J", "size=16", "-O",
-		"^resize_inode,sparse_super2,uninit_bg", "-E",
-		"lazy_itable_init=1,lazy_journal_init=1,nodiscard,"
-		"root_owner=0:0,packed_meta_blocks=1",
-		"-L", j->label ? j->label : j->kind, "-d", skel, img, blocks,
-		NULL};
+		"^resize_inode,sparse_super2,uninit_bg", "-E", extended, "-L",
+		j->label ? j->label : j->kind, "-d", skel, img, blocks, NULL};
 
 	return child_run(argv, NULL, "e2fsprogs", MIB, NULL, err);
 }

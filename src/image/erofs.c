@@ -92,7 +92,7 @@ int erofs_file_begin(struct erofs *e, struct tree *t, struct inode *i,
 	struct erofs_file *ret, struct err *err)
 {
 	uint64_t tail = i->size % EROFS_BLOCK;
-	uint64_t whole = i->size, at;
+	uint64_t whole = i->size, at = 0;
 	int r;
 
 	/* when memory for tails has run out, blocks do as well */

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "image/child.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -34,8 +35,10 @@ static bool ends_with(const char *s, const char *end)
 
 int kernel_src_deb(struct kernel_src *s, const char *deb, struct err *err)
 {
-	const char *slash = strrchr(deb, '/');
+	const char *slash;
 
+	assert(deb);
+	slash = strrchr(deb, '/');
 	s->origin = xstrdup(slash ? slash + 1 : deb);
 	s->deb = open(deb, O_RDONLY | O_CLOEXEC);
 	if (s->deb < 0)

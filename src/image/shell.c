@@ -141,7 +141,7 @@ static void count_install(struct shell_job *j, const char *name)
 
 static void on_line(struct shell_job *j, const char *line)
 {
-	unsigned long long n;
+	const char *news;
 	char name[64];
 
 	keep(j, line);
@@ -149,8 +149,8 @@ static void on_line(struct shell_job *j, const char *line)
 		say(j, line + 3);
 	else if (strncmp(line, "Need to get ", 12) == 0)
 		say(j, line);
-	else if (sscanf(line, "%*u upgraded, %llu newly installed", &n) == 1)
-		j->packages += n;
+	else if ((news = strstr(line, " upgraded, ")))
+		j->packages += strtoull(news + 11, NULL, 10);
 	else if (strncmp(line, "Get:", 4) == 0)
 		count_download(j);
 	else if (sscanf(line, "Setting up %63[^ ]", name) == 1)

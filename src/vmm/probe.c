@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -148,6 +149,7 @@ static void put_entry(struct probe *p, uint32_t at, uint64_t value)
 
 static void fill_ram(struct probe *p)
 {
+	assert(p->ram);
 	memcpy(p->ram + CODE_AT, code, sizeof(code));
 	put_entry(p, PML4_AT, PDPT_AT | 0x3); /* present, writable */
 	put_entry(p, PDPT_AT, PD_AT | 0x3);
@@ -217,6 +219,7 @@ static unsigned step_of(const struct kvm_run *run)
 
 static int run_guest(struct probe *p, struct err *err)
 {
+	assert(p->run);
 	for (unsigned step = 1; step <= STEPS; step++) {
 		const char *name = step_names[step - 1];
 		int r = ioctl(p->vcpu, KVM_RUN, 0);
