@@ -44,7 +44,7 @@ is "--mount maps elsewhere" "$(g sh -c 'echo m >/srv/elsewhere/m; cat /srv/elsew
 is "and the host sees it" "$(cat "$T/ws2/m")" m
 
 is ":ro can be read" "$(g cat "$T/ro/file")" ro
-status ":ro refuses a write" 1 "$COVE" exec -u root ws sh -c "echo x >'$T/ro/new'" 
+status ":ro refuses a write" 2 "$COVE" exec -u root ws sh -c "echo x >'$T/ro/new'"
 root sh -c "mount -o remount,rw '$T/ro'; mount -o remount,rw,bind '$T/ro'
 	echo x >'$T/ro/new'; rm -f '$T/ro/file'; mkdir /mnt/p
 	mount -t virtiofs cove /mnt/p; for d in /run/cove/share/* /mnt/p/*; do

@@ -4,5 +4,5 @@
 export COVE
 cd "$W" || exit 1
 "$COVE" create --name tty >/dev/null || exit 1
-python3 "$TOP/tests/e2e/tty.py"
+python3 "$TOP/tests/e2e/terminal.py"
 exit $?
