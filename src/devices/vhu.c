@@ -55,15 +55,11 @@ static void on_failed(struct vdev_host *h, unsigned q)
 
 const struct vdev_host vhu_host = {.notify = on_notify, .failed = on_failed};
 
+/* Edge-triggered: the count in the doorbell says nothing, so it stays. */
 static void on_kick(struct loop *l, struct watch *w, uint32_t events)
 {
 	struct vhu_ring *r = container_of(w, struct vhu_ring, kick);
-	uint64_t count;
 
-	if (read(w->fd, &count, sizeof(count)) < 0 && errno != EAGAIN) {
-		loop_unwatch(l, w);
-		return;
-	}
 	vdev_kick(r->vhu->dev, (unsigned)(r - r->vhu->ring));
 }
 
@@ -79,11 +75,11 @@ static int ring_start(struct vhu *v, unsigned i)
 		v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd);
 	if (ret < 0)
 		return ret;
-	v->ran = true;
 	if (v->dev->ops->own_kicks)
 		return 0;
-	/* Level-triggered: a kick from before now still counts. */
-	return loop_watch(v->loop, &r->kick, r->kick_fd, EPOLLIN, on_kick);
+	/* A kick from before now is an edge, too. */
+	return loop_watch(v->loop, &r->kick, r->kick_fd, EPOLLIN | EPOLLET,
+		on_kick);
 }
 
 static void ring_stop(struct vhu *v, unsigned i)
@@ -93,14 +89,6 @@ static void ring_stop(struct vhu *v, unsigned i)
 	loop_unwatch(v->loop, &r->kick);
 	if (v->dev->q[i].vq.live)
 		r->base = vdev_queue_stop(v->dev, i);
-}
-
-static bool any_live(const struct vhu *v)
-{
-	for (unsigned i = 0; i < v->dev->n_queues; i++)
-		if (v->dev->q[i].vq.live)
-			return true;
-	return false;
 }
 
 static void stop_all(struct vhu *v)
@@ -113,7 +101,21 @@ static void reset_device(struct vhu *v)
 {
 	stop_all(v);
 	vdev_reset(v->dev);
-	v->ran = false;
+}
+
+/* A new driver on rings of which some may run already: those go on. */
+static void new_driver(struct vhu *v)
+{
+	bool live[VDEV_QUEUES];
+
+	for (unsigned i = 0; i < v->dev->n_queues; i++)
+		live[i] = v->dev->q[i].vq.live;
+	reset_device(v);
+	for (unsigned i = 0; i < v->dev->n_queues; i++)
+		if (live[i])
+			(void)ring_start(v, i);
+		else
+			v->ring[i].base = 0; /* once is enough */
 }
 
 static struct vhu_ring *ring_at(struct vhu *v, uint64_t index)
@@ -228,7 +230,7 @@ static int set_num(struct vhu *v)
 
 /*
  * Stopping looks the same for a paused machine and for a driver that starts
- * anew; a ring that begins at zero again is the latter.
+ * anew; a ring that was used and begins at zero again is the latter.
  */
 static int set_base(struct vhu *v)
 {
@@ -236,8 +238,8 @@ static int set_base(struct vhu *v)
 
 	if (!r || v->msg.state.num > UINT16_MAX)
 		return -EINVAL;
-	if (v->ran && !any_live(v) && !v->msg.state.num)
-		reset_device(v);
+	if (r->base && !v->msg.state.num)
+		new_driver(v);
 	r->base = (uint16_t)v->msg.state.num;
 	return 0;
 }

@@ -24,7 +24,7 @@ struct vhu_ring {
 	int call_fd; /* our slot: what is behind it is replaced by dup3 */
 	int err_fd;
 	struct vq_config cfg; /* guest addresses, set while stopped */
-	uint16_t base;
+	uint16_t base; /* where to go on */
 	bool has_addr;
 	bool enabled;
 };
@@ -40,7 +40,6 @@ struct vhu {
 	struct gmem *gm;
 	struct vhu_memory memory; /* to translate user addresses */
 	struct vhu_ring ring[VDEV_QUEUES];
-	bool ran; /* queues were started since the last reset */
 	/* the message that is coming in */
 	struct vhu_msg msg;
 	size_t got;

@@ -34,7 +34,9 @@ static struct bed *bed_of(struct vdev *d)
 
 static void config_read(struct vdev *d, uint32_t off, void *p, uint32_t len)
 {
-	memcpy(p, "config!" + off, len);
+	static const char config[] = "config!";
+
+	memcpy(p, config + off, len);
 }
 
 static void on_start(struct vdev *d, unsigned q)
@@ -306,28 +308,70 @@ static void test_early_kick(void **state)
 	bed_done(&b);
 }
 
+static uint32_t stop_ring(struct bed *b)
+{
+	struct vhu_msg m;
+
+	send_state(b, VHU_GET_VRING_BASE, 1, 0);
+	receive(b, VHU_GET_VRING_BASE, &m);
+	return m.state.num;
+}
+
+static void use_ring(struct bed *b)
+{
+	const struct part p = {ram_alloc(&b->ram, 8, 8), 8, true};
+
+	driver_offer(&b->drv, driver_chain(&b->drv, &p, 1));
+	assert_int_equal(eventfd_write(b->kick, 1), 0);
+	run(b);
+}
+
 /* Pause and go on: no reset. Begin at zero again: a new driver. */
 static void test_pause_and_reset(void **state)
 {
-	struct vhu_msg m;
 	struct bed b;
 
 	bed_init(&b);
 	set_up(&b, 0);
-	b.drv.avail[1] = 0;
-	send_state(&b, VHU_GET_VRING_BASE, 1, 0);
-	receive(&b, VHU_GET_VRING_BASE, &m);
-	set_up(&b, 3);
+	/* Never used: zero is where it was. */
+	assert_int_equal(stop_ring(&b), 0);
+	set_up(&b, 0);
 	assert_int_equal(b.resets, 0);
-	assert_int_equal(b.starts, 2);
-	assert_int_equal(b.dev.q[1].vq.last_avail, 3);
-	send_state(&b, VHU_GET_VRING_BASE, 1, 0);
-	receive(&b, VHU_GET_VRING_BASE, &m);
+	use_ring(&b);
+	assert_int_equal(stop_ring(&b), 1);
+	set_up(&b, 1);
+	assert_int_equal(b.resets, 0);
+	assert_int_equal(b.dev.q[1].vq.last_avail, 1);
+	assert_int_equal(stop_ring(&b), 1);
 	set_up(&b, 0);
 	assert_int_equal(b.resets, 1);
+	assert_true(b.dev.q[1].vq.live);
 	send_msg(&b, VHU_RESET_DEVICE, 0, "", 0, NULL, 0);
 	assert_int_equal(b.resets, 2);
 	assert_false(b.dev.q[1].vq.live);
+	bed_done(&b);
+}
+
+/* The other ring of a new driver runs already: it is reset, and goes on. */
+static void test_reset_with_a_live_ring(void **state)
+{
+	struct vhu_vring_addr a = {.index = 0};
+	struct bed b;
+
+	bed_init(&b);
+	set_up(&b, 0);
+	use_ring(&b);
+	assert_int_equal(stop_ring(&b), 1);
+	send_state(&b, VHU_SET_VRING_NUM, 0, 16);
+	a.desc = user(b.drv.cfg.desc);
+	a.avail = user(b.drv.cfg.avail);
+	a.used = user(b.drv.cfg.used);
+	send_msg(&b, VHU_SET_VRING_ADDR, 0, &a, sizeof(a), NULL, 0);
+	send_fd(&b, VHU_SET_VRING_KICK, 0, b.kick);
+	assert_true(b.dev.q[0].vq.live);
+	send_state(&b, VHU_SET_VRING_BASE, 1, 0);
+	assert_int_equal(b.resets, 1);
+	assert_true(b.dev.q[0].vq.live);
 	bed_done(&b);
 }
 
@@ -541,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_ring_works),
 		cmocka_unit_test(test_early_kick),
 		cmocka_unit_test(test_pause_and_reset),
+		cmocka_unit_test(test_reset_with_a_live_ring),
 		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_call_is_replaced),
 		cmocka_unit_test(test_memory_moves_under_a_ring),
