@@ -51,6 +51,9 @@ END
 run "1 passed, 1 failed, 0 skipped" 1 "fewer than planned" <<'END'
 echo 1..2; echo ok 1
 END
+run "3 passed, 0 failed, 0 skipped" 0 "two groups in one program" <<'END'
+echo 1..2; echo ok 1; echo ok 2; echo 1..1; echo ok 1
+END
 run "1 passed, 1 failed, 0 skipped" 1 "no plan" <<'END'
 echo ok 1
 END
