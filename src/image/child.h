@@ -16,7 +16,7 @@ struct child {
 	int err; /* read end of its stderr */
 };
 
-/* Absolute path of a program in PATH or the sbin directories, or NULL. */
+/* Absolute path of a program in PATH, or NULL. */
 char *child_find(const char *name);
 /*
  * argv[0] is looked up with child_find(); package is what to install when it

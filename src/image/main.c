@@ -67,14 +67,27 @@ static int run(const struct command *c, int argc, char **argv)
 	return r < 0 ? 1 : 0;
 }
 
+/*
+ * Helpers are read by this program, so no translations; and some of them live
+ * in, or call what lives in, places that an ordinary user's PATH lacks.
+ */
+static void set_environment(void)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *all = xasprintf("%s:/usr/sbin:/sbin:/usr/bin:/bin",
+		path && *path ? path : "/usr/bin");
+
+	setenv("PATH", all, 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
 	struct err err = {0};
 
 	log_init("cove-image", LOG_L_INFO);
-	/* helpers are read by this program: no translations */
-	setenv("LC_ALL", "C.UTF-8", 1);
+	set_environment();
 	if (argc == 2 && (streq(argv[1], "--help") || streq(argv[1], "-h"))) {
 		help();
 		return 0;
