@@ -119,6 +119,9 @@ static int set_xattrs(struct layer *l, struct archive_entry *e, struct inode *i,
 	const void *value;
 	size_t len;
 
+	/* ACLs as text (GNU tar --acls); binary ones come as attributes */
+	if (archive_entry_acl_types(e))
+		l->stats->dropped++;
 	archive_entry_xattr_reset(e);
 	while (archive_entry_xattr_next(e, &name, &value, &len) == ARCHIVE_OK) {
 		int r = -EOPNOTSUPP;
