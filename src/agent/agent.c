@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 2000u
+#define POWEROFF_WAIT_MS 5000u /* after a signal to PID 1 */
 #define DISK_FULL (1 * MIB)  /* free bytes that count as none */
 #define DISK_ROOM (16 * MIB) /* and as room again */
 
@@ -73,10 +74,16 @@ static void on_shutdown(void *arg, uint64_t timeout_ms)
 
 static void on_signal(struct loop *l, void *arg, int signo)
 {
-	if (signo == SIGCHLD)
-		reap(arg);
-	else
-		on_shutdown(arg, 0);
+	struct agent *a = arg;
+
+	if (signo == SIGCHLD) {
+		reap(a);
+		return;
+	}
+	if (!a->stopping)
+		control_event(&a->control, "poweroff",
+			"the sandbox was powered off from inside");
+	on_shutdown(a, POWEROFF_WAIT_MS);
 }
 
 /* ---- config ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/cgroup.h"
 
+#include "agent/system.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include <errno.h>
@@ -8,9 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 
-#define RESERVE_MIN (24 * MIB)
+#define RESERVE_MIN (16 * MIB)
 #define EVENTS_MAX 1024u
 
 uint64_t cgroup_counter(const char *text, const char *key)
@@ -67,15 +67,16 @@ static void set_limit(int dirfd, const char *name, uint64_t value)
 		log_warn("cgroup: cannot set %s", name);
 }
 
+/*
+ * Of what is free before the workload begins: the kernel has taken its share
+ * by then. The reserve is for what it takes later, and for the agent.
+ */
 static uint64_t memory_limit(void)
 {
-	struct sysinfo si;
-	uint64_t total;
+	uint64_t total, available;
 
-	if (sysinfo(&si) < 0)
-		return 0;
-	total = (uint64_t)si.totalram * si.mem_unit;
-	return total - MIN(total / 2, MAX(total / 32, RESERVE_MIN));
+	system_memory(&total, &available);
+	return available - MIN(available / 2, MAX(total / 32, RESERVE_MIN));
 }
 
 static uint64_t read_counter(const struct cgroup_file *f)

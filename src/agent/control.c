@@ -306,9 +306,7 @@ void control_resume(struct control *c, int fd, struct buf in)
 	}
 	buf_done(&c->stream.in);
 	c->stream.in = in;
-	if (c->configured)
-		send_ready(c);
-	else
+	if (!c->configured)
 		send_hello(c);
 	send_waiting(c);
 	if (c->open)

@@ -50,6 +50,8 @@ static int bad(struct recv *r, const char *what)
 
 static int fail(struct recv *r, int code)
 {
+	if (!r->depth)
+		return err_sys(r->err, code, "write %s", r->dst);
 	return err_sys(
 		r->err, code, "write %s (below %s)", r->cur.name, r->dst);
 }

@@ -8,8 +8,8 @@
  * HELLO; the host answers CONFIG; the guest applies it and answers READY or
  * FAILED. The stream then stays open for SHUTDOWN, PING, CLOCK and EVENT. After
  * coved was restarted it connects to PORT_EXEC and sends CTL_RESUME as first
- * frame: that stream then is the control stream (the older one is dropped). The
- * guest answers READY, or HELLO again when it has not been configured yet.
+ * frame: that stream then is the control stream (the older one is dropped). A
+ * guest that has not been configured yet says HELLO on it.
  *
  * Exec stream: the host connects to PORT_EXEC and sends EXEC, ATTACH, SIGNAL,
  * LIST, GET or PUT as first frame. Exactly one request per stream.
