@@ -40,8 +40,9 @@ static void expect(const char *const *want, size_t n_want, const char *order)
 	assert_int_equal(
 		modules_select(&mods, want, n_want, &list, &missing, &err), 0);
 	for (size_t k = 0; k < list.n; k++) {
-		strcat(got, list.v[k]->name);
-		strcat(got, " ");
+		size_t n = strlen(got);
+
+		snprintf(got + n, sizeof(got) - n, "%s ", list.v[k]->name);
 	}
 	assert_string_equal(got, order);
 	assert_int_equal(missing, 0);
