@@ -33,6 +33,8 @@ struct daemon {
 	uint8_t *scratch;      /* SCRATCH_SIZE; used within one callback only */
 	bool store_is_new;
 	int lock_fd; /* state/coved.lock, -1 in tests */
+	uint64_t stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */
+	uint64_t linger_ms;
 	uint64_t counter;      /* of refused requests and dropped messages */
 };
 

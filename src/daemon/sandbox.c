@@ -13,7 +13,6 @@
 
 #define EVENT_TOKENS 20u     /* events a guest may cause in one burst */
 #define EVENT_REFILL_MS 3000u
-#define LINGER_MS 10000u     /* for the first exec of a --rm sandbox */
 
 static const char *const state_names[] = {
 	[SB_CREATING] = "creating",
@@ -385,7 +384,8 @@ int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err)
 		sb->d->backend->quit(&sb->engine);
 		timeout_ms = 0;
 	}
-	loop_timer(l, &sb->stop, timeout_ms + STOP_GRACE_MS, stop_late);
+	loop_timer(l, &sb->stop, timeout_ms + sb->d->stop_grace_ms,
+		stop_late);
 	return 0;
 }
 
@@ -529,5 +529,6 @@ static void linger_over(struct loop *l, struct timer *t)
 void sandbox_orphaned(struct sandbox *sb)
 {
 	if (sb->spec.remove && !sb->had_exec && !sb->removing)
-		loop_timer(&sb->d->loop, &sb->linger, LINGER_MS, linger_over);
+		loop_timer(&sb->d->loop, &sb->linger,
+			sb->d->linger_ms, linger_over);
 }

@@ -26,6 +26,7 @@
 #define STOP_TIMEOUT_MS 10000u /* until SIGKILL inside */
 #define STOP_TIMEOUT_MAX_MS (24u * 3600u * 1000u)
 #define STOP_GRACE_MS 15000u /* sync and power off before the engine is ended */
+#define LINGER_MS 10000u     /* for the first exec of a --rm sandbox */
 
 enum sandbox_state {
 	SB_CREATING,
