@@ -190,7 +190,7 @@ static bool tx_run(struct vsock *vs)
 		}
 		r = vq_pop(q, iov, VQ_IOV_MAX, &c);
 		if (r < 0) {
-			vdev_failed(&vs->dev, VSOCK_Q_TX);
+			vsock_fail(vs, VSOCK_Q_TX);
 			return false;
 		}
 		if (r == 0)
@@ -206,7 +206,7 @@ void vsock_tx_task(struct loop *l, struct task *t)
 	struct vsock *vs = container_of(t, struct vsock, tx_task);
 	struct vq *q = vsock_vq(vs, VSOCK_Q_TX);
 
-	if (!vsock_up(vs) || q->broken)
+	if (!vsock_up(vs))
 		return;
 	vs->tx_blocked = false;
 	vq_kicks_off(q);
@@ -249,6 +249,18 @@ static void drop_all(struct vsock *vs)
 		if (vs->conn[i].state != VC_FREE)
 			conn_free(&vs->conn[i]);
 	vs->n_strays = 0;
+}
+
+static void on_fail(struct loop *l, struct task *t)
+{
+	drop_all(container_of(t, struct vsock, fail_task));
+}
+
+/* Later, because a connection may be in the caller's hands. */
+void vsock_fail(struct vsock *vs, unsigned q)
+{
+	vdev_failed(&vs->dev, q);
+	loop_defer(vs->loop, &vs->fail_task, on_fail);
 }
 
 static void reset(struct vdev *d)
@@ -324,6 +336,8 @@ void vsock_free(struct vsock *vs)
 		list_del(&vs->rx_task.link);
 	if (vs->tx_task.queued)
 		list_del(&vs->tx_task.link);
+	if (vs->fail_task.queued)
+		list_del(&vs->fail_task.link);
 	free(vs->burst);
 	free(vs->held);
 	free(vs->bucket);

@@ -115,6 +115,7 @@ struct vsock {
 	struct task rx_task; /* serves the line after the events in hand */
 	struct task tx_task; /* goes on with the tx queue in the next round */
 	bool tx_blocked;     /* no room for another reset */
+	struct task fail_task; /* a ring is broken: ends all connections */
 	int listen_fd;
 	int run_dir;
 	uint32_t next_port;
@@ -140,9 +141,13 @@ static inline struct vq *vsock_vq(struct vsock *vs, unsigned q)
 {
 	return &vs->dev.q[q].vq;
 }
+/* Both rings run and make sense. */
 static inline bool vsock_up(struct vsock *vs)
 {
-	return vsock_vq(vs, VSOCK_Q_RX)->live && vsock_vq(vs, VSOCK_Q_TX)->live;
+	const struct vq *rx = vsock_vq(vs, VSOCK_Q_RX);
+	const struct vq *tx = vsock_vq(vs, VSOCK_Q_TX);
+
+	return rx->live && !rx->broken && tx->live && !tx->broken;
 }
 static inline uint32_t vsock_credit(const struct vsock_conn *c)
 {
@@ -205,6 +210,8 @@ void vsock_rx_task(struct loop *l, struct task *t);
 void vsock_forget_held(struct vsock_conn *c);
 
 /* vsock.c: packets from the guest */
+/* The guest broke a ring: nobody on the host shall wait for it. */
+void vsock_fail(struct vsock *vs, unsigned q);
 void vsock_tx_task(struct loop *l, struct task *t);
 
 #endif

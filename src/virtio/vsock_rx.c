@@ -49,7 +49,7 @@ static bool pop_room(struct vsock *vs, struct vq_chain *c)
 		r = -EBADMSG;
 	}
 	if (r < 0)
-		vdev_failed(&vs->dev, VSOCK_Q_RX);
+		vsock_fail(vs, VSOCK_Q_RX);
 	return r > 0;
 }
 
@@ -172,7 +172,7 @@ static int pop_into(struct vsock *vs, struct vsock_burst *b)
 		r = -EBADMSG;
 	}
 	if (r < 0 && r != -ENOBUFS)
-		vdev_failed(&vs->dev, VSOCK_Q_RX);
+		vsock_fail(vs, VSOCK_Q_RX);
 	return r;
 }
 
@@ -336,7 +336,7 @@ void vsock_rx_task(struct loop *l, struct task *t)
 		loop_defer(vs->loop, &vs->tx_task, vsock_tx_task);
 	if (vq_should_notify(q))
 		vdev_notify(&vs->dev, VSOCK_Q_RX);
-	if (q->broken)
+	if (!vsock_up(vs))
 		return;
 	/* Kicks are wanted only while somebody waits for buffers. */
 	if (room)

@@ -167,17 +167,27 @@ static void test_buffer_too_small(void **state)
 	bed_done(&b);
 }
 
+/* Nobody on the host waits for a guest that broke its ring. */
 static void test_broken_tx_ring(void **state)
 {
 	struct bed b;
+	uint32_t port;
+	char c;
+	int fd;
 
 	bed_init(&b, 8);
+	fd = bed_connect(&b, 52, &port);
 	driver_offer(&b.tx, 7000);
 	vdev_kick(vsock_dev(b.vs), VSOCK_Q_TX);
 	bed_run(&b);
 	vdev_kick(vsock_dev(b.vs), VSOCK_Q_TX);
 	bed_run(&b);
 	assert_int_equal(b.failed, 1);
+	assert_int_equal(bed_read(fd, &c, 1), 0);
+	close(fd);
+	fd = bed_dial(&b, 52);
+	assert_true(bed_read(fd, &c, 1) != -EAGAIN);
+	close(fd);
 	bed_done(&b);
 }
 
