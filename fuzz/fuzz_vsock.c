@@ -174,8 +174,7 @@ static void take_packets(struct fuzz *f)
 
 	while (driver_used(&f->rx, &id, &len)) {
 		assert(id < 64 && (len == 0 || len >= sizeof(h)));
-		memcpy(&h, ram_at(&f->ram, f->rx_buf + RX_LEN * id),
-			sizeof(h));
+		memcpy(&h, ram_at(&f->ram, f->rx_buf + RX_LEN * id), sizeof(h));
 		if (!len || h.op != VIRTIO_VSOCK_OP_RW)
 			continue;
 		assert(h.src_cid == 2 && h.dst_cid == 3);
@@ -213,7 +212,10 @@ static void command(struct fuzz *f)
 	int *fd = &f->sock[c >> 4];
 
 	switch (c & 15) {
-	case 0: case 1: case 2: case 3:
+	case 0:
+	case 1:
+	case 2:
+	case 3:
 		send_packet(f);
 		break;
 	case 4:
@@ -285,7 +287,8 @@ static void make_device(struct fuzz *f)
 	assert(r == 0);
 	f->host = (struct vdev_host){on_notify, on_notify};
 	vsock_dev(f->vs)->host = &f->host;
-	vsock_set_hooks(f->vs, &(struct vsock_hooks){.hold = on_hold, .arg = f});
+	vsock_set_hooks(
+		f->vs, &(struct vsock_hooks){.hold = on_hold, .arg = f});
 }
 
 static void clean_up(struct fuzz *f)

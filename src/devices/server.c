@@ -30,8 +30,8 @@ static size_t given_fds(const struct birth *b, int *fds)
 }
 
 /* Names inside the jail are ours; what the guest sees is fs_export()'s. */
-static void visible_files(const struct birth *b,
-	char names[BIRTH_EXPORTS][8], struct jail_files *f)
+static void visible_files(const struct birth *b, char names[BIRTH_EXPORTS][8],
+	struct jail_files *f)
 {
 	for (size_t i = 0; i < b->n_exports; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "x%zu", i);
@@ -151,8 +151,8 @@ static int build_fs(struct server *s, struct err *err)
 static int build_vsock(struct server *s, struct err *err)
 {
 	const struct vsock_hooks hooks = {on_opened, on_hold, s};
-	int r = vsock_new(&s->loop, s->birth.vsock_listen, s->birth.run_dir,
-		&s->vsock);
+	int r = vsock_new(
+		&s->loop, s->birth.vsock_listen, s->birth.run_dir, &s->vsock);
 
 	if (r < 0)
 		return err_sys(err, -r, "vsock device");
@@ -212,10 +212,12 @@ int server_build(struct server *s, struct err *err)
 	r = r ? r : build_fs(s, err);
 	r = r ? r : build_vsock(s, err);
 	r = r ? r : build_console(s, err);
-	r = r ? r : attach(s, &s->vhu_fs, &s->birth.fs_sock,
-			    fs_dev_vdev(s->fs_dev), fs_gone, err);
-	r = r ? r : attach(s, &s->vhu_vsock, &s->birth.vsock_sock,
-			    vsock_dev(s->vsock), vsock_gone, err);
+	r = r ? r
+	      : attach(s, &s->vhu_fs, &s->birth.fs_sock, fs_dev_vdev(s->fs_dev),
+			fs_gone, err);
+	r = r ? r
+	      : attach(s, &s->vhu_vsock, &s->birth.vsock_sock,
+			vsock_dev(s->vsock), vsock_gone, err);
 	if (r == 0 && !s->front_ends)
 		r = err_set(err, EINVAL, "no front end was given");
 	return r;

@@ -71,15 +71,14 @@ static int ring_start(struct vhu *v, unsigned i)
 	if (v->dev->q[i].vq.live || !r->enabled || r->kick_fd < 0 ||
 		!r->has_addr || !r->cfg.size || !v->gm)
 		return 0;
-	ret = vdev_queue_start(
-		v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd);
+	ret = vdev_queue_start(v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd);
 	if (ret < 0)
 		return ret;
 	if (v->dev->ops->own_kicks)
 		return 0;
 	/* A kick from before now is an edge, too. */
-	return loop_watch(v->loop, &r->kick, r->kick_fd, EPOLLIN | EPOLLET,
-		on_kick);
+	return loop_watch(
+		v->loop, &r->kick, r->kick_fd, EPOLLIN | EPOLLET, on_kick);
 }
 
 static void ring_stop(struct vhu *v, unsigned i)

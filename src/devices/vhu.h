@@ -24,7 +24,7 @@ struct vhu_ring {
 	int call_fd; /* our slot: what is behind it is replaced by dup3 */
 	int err_fd;
 	struct vq_config cfg; /* guest addresses, set while stopped */
-	uint16_t base; /* where to go on */
+	uint16_t base;        /* where to go on */
 	bool has_addr;
 	bool enabled;
 };
@@ -35,7 +35,8 @@ struct vhu {
 	struct loop *loop;
 	struct watch watch;
 	int sock;
-	void (*gone)(struct vhu *v); /* the front end left, or broke the rules */
+	void (*gone)(
+		struct vhu *v); /* the front end left, or broke the rules */
 	uint64_t protocol;
 	struct gmem *gm;
 	struct vhu_memory memory; /* to translate user addresses */

@@ -74,7 +74,7 @@ int jail_syscalls_ioctl(enum jail_profile p, const unsigned long *requests,
 extern const uint64_t jail_file_capabilities;
 
 /* All but jail_fds and jail_syscalls. Warns when there is no view. */
-int jail_enter(const struct jail_files *f, uint64_t capabilities,
-	struct err *err);
+int jail_enter(
+	const struct jail_files *f, uint64_t capabilities, struct err *err);
 
 #endif

@@ -28,8 +28,7 @@
 #define LL_ABI1_ALL ((1ull << 13) - 1)
 #define LL_REFER (1ull << 13)    /* ABI 2 */
 #define LL_TRUNCATE (1ull << 14) /* ABI 3 */
-#define LL_FILE_RIGHTS                                                         \
-	(LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
+#define LL_FILE_RIGHTS (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE)
 
 struct ll_ruleset {
 	uint64_t handled_fs;
@@ -40,8 +39,8 @@ struct ll_path_beneath {
 	int32_t fd;
 } __attribute__((packed));
 
-static int add_entry(
-	int rules, const struct jail_entry *e, uint64_t handled, struct err *err)
+static int add_entry(int rules, const struct jail_entry *e, uint64_t handled,
+	struct err *err)
 {
 	struct ll_path_beneath rule = {.fd = *e->fd};
 	struct stat st;
@@ -67,8 +66,8 @@ int jail_landlock(const struct jail_files *f, struct err *err)
 
 	/* ABI 1 forbids every rename between directories. */
 	if (abi < 2)
-		return err_set(err, EOPNOTSUPP, "Landlock ABI %ld",
-			abi < 0 ? 0 : abi);
+		return err_set(
+			err, EOPNOTSUPP, "Landlock ABI %ld", abi < 0 ? 0 : abi);
 	if (abi >= 3)
 		attr.handled_fs |= LL_TRUNCATE;
 	rules = (int)syscall(

@@ -102,8 +102,8 @@ int jail_limits(struct err *err)
 	return 0;
 }
 
-int jail_enter(const struct jail_files *f, uint64_t capabilities,
-	struct err *err)
+int jail_enter(
+	const struct jail_files *f, uint64_t capabilities, struct err *err)
 {
 	struct err why = {0};
 	int r = jail_view(f, &why);

@@ -13,50 +13,109 @@
 /* Memory, time, the end; a thread that is just starting has two calls more. */
 static const int core[] = {
 	SCMP_SYS(set_robust_list),
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(brk),
-	SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap),
-	SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(rseq),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(gettimeofday), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(tgkill), SCMP_SYS(getrandom), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(close),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(rseq),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
 };
 
 static const int event_loop[] = {
-	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2), SCMP_SYS(fcntl),
-	SCMP_SYS(poll), SCMP_SYS(dup3), SCMP_SYS(readv), SCMP_SYS(writev),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(poll),
+	SCMP_SYS(dup3),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
 };
 
 static const int unix_sockets[] = {
-	SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
-	SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
+	SCMP_SYS(accept4),
+	SCMP_SYS(connect),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt),
 };
 
 static const int file_read[] = {
-	SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(pread64),
-	SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(lseek),
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
-	SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(faccessat2),
-	SCMP_SYS(fstatfs), SCMP_SYS(flock), SCMP_SYS(getxattr),
-	SCMP_SYS(lgetxattr), SCMP_SYS(fgetxattr), SCMP_SYS(listxattr),
-	SCMP_SYS(llistxattr), SCMP_SYS(flistxattr),
+	SCMP_SYS(openat),
+	SCMP_SYS(openat2),
+	SCMP_SYS(pread64),
+	SCMP_SYS(preadv),
+	SCMP_SYS(preadv2),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(flock),
+	SCMP_SYS(getxattr),
+	SCMP_SYS(lgetxattr),
+	SCMP_SYS(fgetxattr),
+	SCMP_SYS(listxattr),
+	SCMP_SYS(llistxattr),
+	SCMP_SYS(flistxattr),
 	SCMP_SYS(inotify_init1),
-	SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+	SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
 };
 
 static const int file_write[] = {
-	SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
-	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync), SCMP_SYS(syncfs), SCMP_SYS(sync_file_range),
-	SCMP_SYS(copy_file_range), SCMP_SYS(mkdirat), SCMP_SYS(mknodat),
-	SCMP_SYS(unlinkat), SCMP_SYS(linkat), SCMP_SYS(symlinkat),
-	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod),
-	SCMP_SYS(fchmodat), SCMP_SYS(fchown), SCMP_SYS(fchownat),
-	SCMP_SYS(utimensat), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr),
-	SCMP_SYS(fsetxattr), SCMP_SYS(removexattr), SCMP_SYS(lremovexattr),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(pwritev),
+	SCMP_SYS(pwritev2),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate),
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(syncfs),
+	SCMP_SYS(sync_file_range),
+	SCMP_SYS(copy_file_range),
+	SCMP_SYS(mkdirat),
+	SCMP_SYS(mknodat),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(linkat),
+	SCMP_SYS(symlinkat),
+	SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),
+	SCMP_SYS(fchmod),
+	SCMP_SYS(fchmodat),
+	SCMP_SYS(fchown),
+	SCMP_SYS(fchownat),
+	SCMP_SYS(utimensat),
+	SCMP_SYS(setxattr),
+	SCMP_SYS(lsetxattr),
+	SCMP_SYS(fsetxattr),
+	SCMP_SYS(removexattr),
+	SCMP_SYS(lremovexattr),
 	SCMP_SYS(fremovexattr),
 };
 
@@ -65,19 +124,36 @@ static const int narrow[] = {SCMP_SYS(seccomp), SCMP_SYS(prctl)};
 
 /* Run the guest, ring bells, write its console's log, stop. */
 static const int vcpu_thread[] = {
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-	SCMP_SYS(ftruncate), SCMP_SYS(futex), SCMP_SYS(sched_yield),
-	SCMP_SYS(clock_gettime), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(tgkill), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall), SCMP_SYS(madvise), SCMP_SYS(munmap),
-	SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(madvise),
+	SCMP_SYS(munmap),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
 };
 
 /* Reading and writing files that are open. */
 static const int file_data[] = {
-	SCMP_SYS(poll), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-	SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-	SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+	SCMP_SYS(poll),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate),
 };
 
 struct group {
@@ -85,9 +161,9 @@ struct group {
 	size_t n;
 };
 
-#define GROUP(name)                                                            \
-	{                                                                      \
-		name, ARRAY_SIZE(name)                                         \
+#define GROUP(name)                    \
+	{                              \
+		name, ARRAY_SIZE(name) \
 	}
 
 static const struct group devices[] = {
@@ -152,12 +228,15 @@ static int allow_checked(scmp_filter_ctx ctx)
 	int r = seccomp_rule_add(
 		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
 
-	r = r ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect),
-			    1, no_exec);
-	r = r ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			    unix_only);
-	return r ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
-			       SCMP_SYS(socketpair), 1, unix_only);
+	r = r ? r
+	      : seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec);
+	r = r ? r
+	      : seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, unix_only);
+	return r ? r
+		 : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair),
+			   1, unix_only);
 }
 
 static int allow_ioctls(

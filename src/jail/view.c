@@ -159,8 +159,8 @@ static int clone_all(
 		if (r < 0)
 			return r;
 	}
-	s->proc_tree = open_tree(AT_FDCWD, PROC_FD,
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	s->proc_tree = open_tree(
+		AT_FDCWD, PROC_FD, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	return s->proc_tree < 0 ? err_sys(err, errno, "clone " PROC_FD) : 0;
 }
 
@@ -169,8 +169,8 @@ static int open_stage(size_t n, struct err *err)
 {
 	char opts[64];
 
-	(void)snprintf(opts, sizeof(opts), "mode=0755,nr_inodes=%zu,size=64k",
-		n + 16);
+	(void)snprintf(
+		opts, sizeof(opts), "mode=0755,nr_inodes=%zu,size=64k", n + 16);
 	if (mount("jail", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		    opts) < 0)
 		return err_sys(err, errno, "mount the new root");
@@ -197,8 +197,7 @@ static int attach_all(
 	struct stage *s, const struct jail_files *f, struct err *err)
 {
 	for (size_t i = 0; i < f->n; i++) {
-		int r = attach(
-			s->tree[i], f->entry[i].name, s->is_dir[i], err);
+		int r = attach(s->tree[i], f->entry[i].name, s->is_dir[i], err);
 
 		if (r < 0)
 			return r;
@@ -227,12 +226,12 @@ static int change_root(struct err *err)
 static int reopen_all(const struct jail_files *f, struct err *err)
 {
 	for (size_t i = 0; i < f->n; i++) {
-		_cleanup_close_ int fd = open(f->entry[i].name,
-			O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		_cleanup_close_ int fd =
+			open(f->entry[i].name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 		if (fd < 0 || dup3(fd, *f->entry[i].fd, O_CLOEXEC) < 0)
-			return err_sys(err, errno, "open /%s again",
-				f->entry[i].name);
+			return err_sys(
+				err, errno, "open /%s again", f->entry[i].name);
 	}
 	return 0;
 }

@@ -38,8 +38,7 @@ int vdev_config_read(struct vdev *d, uint32_t off, void *p, uint32_t len)
 	return 0;
 }
 
-int vdev_config_write(
-	struct vdev *d, uint32_t off, const void *p, uint32_t len)
+int vdev_config_write(struct vdev *d, uint32_t off, const void *p, uint32_t len)
 {
 	if (!config_inside(d, off, len))
 		return -EINVAL;

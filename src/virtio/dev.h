@@ -27,8 +27,8 @@
 
 #define VDEV_QUEUES 10u
 /* Every device of ours speaks virtio 1.x with these. */
-#define VDEV_FEATURES                                                          \
-	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |        \
+#define VDEV_FEATURES                                                   \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX | \
 		1ull << VIRTIO_RING_F_INDIRECT_DESC)
 
 struct vdev;
@@ -43,7 +43,7 @@ struct vdev_host {
 
 struct vdev_ops {
 	const char *name;
-	uint32_t id; /* VIRTIO_ID_* */
+	uint32_t id;         /* VIRTIO_ID_* */
 	uint16_t queue_size; /* largest the device takes */
 	bool own_kicks;
 	/* Copies len bytes at off, which lie inside config_len. */

@@ -54,8 +54,8 @@ static void wake(struct fs_dev *fd)
 }
 
 /* Takes a request from queue q; wakes a colleague when there are more. */
-static bool take(struct fs_dev *fd, unsigned q, struct worker *w,
-	struct vq_chain *ret)
+static bool take(
+	struct fs_dev *fd, unsigned q, struct worker *w, struct vq_chain *ret)
 {
 	struct vq *vq = &fd->dev.q[q].vq;
 	bool more = false;
@@ -159,8 +159,7 @@ static void queue_start(struct vdev *d, unsigned q)
 	fd->open[q] = true;
 	pthread_mutex_unlock(&fd->lock);
 	if (d->q[q].kick_fd >= 0)
-		(void)epoll_ctl(
-			fd->epfd, EPOLL_CTL_ADD, d->q[q].kick_fd, &ev);
+		(void)epoll_ctl(fd->epfd, EPOLL_CTL_ADD, d->q[q].kick_fd, &ev);
 	wake(fd); /* for what was offered before */
 }
 
@@ -169,8 +168,7 @@ static void queue_stop(struct vdev *d, unsigned q)
 	struct fs_dev *fd = from_vdev(d);
 
 	if (d->q[q].kick_fd >= 0)
-		(void)epoll_ctl(
-			fd->epfd, EPOLL_CTL_DEL, d->q[q].kick_fd, NULL);
+		(void)epoll_ctl(fd->epfd, EPOLL_CTL_DEL, d->q[q].kick_fd, NULL);
 	pthread_mutex_lock(&fd->lock);
 	fd->open[q] = false;
 	while (fd->in_hand[q])

@@ -46,8 +46,8 @@ int gmem_add(struct gmem *gm, uint64_t gpa, uint64_t size, void *hva);
  * Maps size bytes of fd at offset, shared and writable, and adds them. The
  * range must lie inside the file now (-EINVAL); fd stays the caller's.
  */
-int gmem_add_fd(struct gmem *gm, uint64_t gpa, uint64_t size, int fd,
-	uint64_t offset);
+int gmem_add_fd(
+	struct gmem *gm, uint64_t gpa, uint64_t size, int fd, uint64_t offset);
 
 /*
  * The len bytes at gpa, or NULL unless they all lie in one region. Zero bytes

@@ -15,7 +15,7 @@ struct vcon {
 	struct watch in_watch;
 	struct watch out_watch; /* while out is full */
 	int in;
-	int out; /* our own copy, so that both can be watched */
+	int out;         /* our own copy, so that both can be watched */
 	size_t out_done; /* bytes of the first chain that are written */
 	struct iovec iov[VQ_IOV_MAX];
 	struct iovec part[VQ_IOV_MAX];
@@ -71,8 +71,8 @@ static bool run_output(struct vcon *c)
 			return r == 0 && vq_kicks_on(q);
 		if (!write_chain(c, &chain)) {
 			if (!c->out_watch.active)
-				(void)loop_watch(c->loop, &c->out_watch,
-					c->out, EPOLLOUT, on_room);
+				(void)loop_watch(c->loop, &c->out_watch, c->out,
+					EPOLLOUT, on_room);
 			return false;
 		}
 		vq_push(q, &chain, 0);

@@ -75,6 +75,7 @@ int vq_start(struct vq *q, struct gmem *gm, const struct vq_config *cfg,
 		.used_idx = load16(&used[RING_IDX]),
 		.live = true,
 	};
+	q->told_idx = q->used_idx;
 	return 0;
 }
 
@@ -209,8 +210,8 @@ static int walk_chain(
 	}
 }
 
-int vq_pop(struct vq *q, struct iovec *iov, unsigned n_iov,
-	struct vq_chain *ret)
+int vq_pop(
+	struct vq *q, struct iovec *iov, unsigned n_iov, struct vq_chain *ret)
 {
 	struct vq_chain c = {.generation = q->generation};
 	struct walk w = {.iov = iov, .n_iov = n_iov};
@@ -268,7 +269,7 @@ bool vq_should_notify(struct vq *q)
 	uint16_t told = q->told_idx;
 	bool valid = q->told_valid;
 
-	if (!q->live || (valid && told == q->used_idx))
+	if (!q->live || told == q->used_idx)
 		return false;
 	q->told_idx = q->used_idx;
 	q->told_valid = true;
@@ -330,8 +331,8 @@ size_t vq_iov_write(
 	return done;
 }
 
-unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
-	struct iovec *out)
+unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip,
+	size_t len, struct iovec *out)
 {
 	unsigned k = 0;
 
@@ -343,8 +344,8 @@ unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t le
 			continue;
 		}
 		part = MIN(part - skip, len);
-		out[k++] = (struct iovec){
-			(uint8_t *)in[i].iov_base + skip, part};
+		out[k++] =
+			(struct iovec){(uint8_t *)in[i].iov_base + skip, part};
 		skip = 0;
 		len -= part;
 	}

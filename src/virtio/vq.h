@@ -83,8 +83,8 @@ uint16_t vq_stop(struct vq *q);
  * 0 none, -EBADMSG the queue is broken, -ENOBUFS the chain has more than n_iov
  * parts (nothing is taken; with n_iov >= VQ_IOV_MAX that is broken, too).
  */
-int vq_pop(struct vq *q, struct iovec *iov, unsigned n_iov,
-	struct vq_chain *ret);
+int vq_pop(
+	struct vq *q, struct iovec *iov, unsigned n_iov, struct vq_chain *ret);
 /* Gives back the n chains popped last, none of which was pushed. */
 void vq_unpop(struct vq *q, unsigned n);
 /* True when the driver has offered something that was not popped. */
@@ -106,7 +106,7 @@ size_t vq_iov_write(
  * Copies the parts of in[0..n) that cover [skip, skip + len) to out, which has
  * room for n. Returns the number of parts.
  */
-unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip, size_t len,
-	struct iovec *out);
+unsigned vq_iov_slice(const struct iovec *in, unsigned n, size_t skip,
+	size_t len, struct iovec *out);
 
 #endif

@@ -16,8 +16,7 @@ static void config_read(struct vdev *d, uint32_t off, void *p, uint32_t len)
 	memcpy(p, (const uint8_t *)&cfg + off, len);
 }
 
-static void peer_credit(
-	struct vsock_conn *c, const struct virtio_vsock_hdr *h)
+static void peer_credit(struct vsock_conn *c, const struct virtio_vsock_hdr *h)
 {
 	c->peer_alloc = h->buf_alloc;
 	c->peer_fwd = h->fwd_cnt;
@@ -49,8 +48,7 @@ static void violation(struct vsock_conn *c)
 	conn_reset(c);
 }
 
-static void tx_shutdown(
-	struct vsock_conn *c, const struct virtio_vsock_hdr *h)
+static void tx_shutdown(struct vsock_conn *c, const struct virtio_vsock_hdr *h)
 {
 	const uint8_t both =
 		VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;

@@ -35,7 +35,7 @@ struct vsock_stats {
 	uint64_t rx_bytes;
 	uint64_t tx_packets; /* from the guest */
 	uint64_t tx_bytes;
-	uint64_t dropped; /* malformed, or addressed to nobody */
+	uint64_t dropped;    /* malformed, or addressed to nobody */
 	uint64_t violations; /* connections reset for breaking the rules */
 	uint32_t conns;
 };

@@ -109,8 +109,8 @@ int conn_new(struct vsock *vs, int fd, struct vsock_conn **ret)
 	list_init(&c->closing);
 	vs->stats.conns++;
 	/* Edges: what is readable is remembered, and read when there is room. */
-	if (loop_watch(vs->loop, &c->watch, fd,
-		    EPOLLIN | EPOLLRDHUP | EPOLLET, host_event) < 0) {
+	if (loop_watch(vs->loop, &c->watch, fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
+		    host_event) < 0) {
 		conn_free(c);
 		return -ENFILE;
 	}

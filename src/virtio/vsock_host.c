@@ -298,8 +298,8 @@ int vsock_connect_local(struct vsock *vs, uint32_t port)
 
 	if (!vsock_up(vs))
 		return -ENOTCONN;
-	r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-		sv);
+	r = socketpair(
+		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv);
 	if (r < 0)
 		return -errno;
 	mine = sv[0];

@@ -57,7 +57,7 @@ enum vsock_state {
 struct vsock_conn {
 	struct watch watch; /* the host socket; edge-triggered */
 	struct vsock *vs;
-	struct list run; /* in vs->run while there is something to send */
+	struct list run;     /* in vs->run while there is something to send */
 	struct list closing; /* in vs->closing while CLOSING */
 	struct vsock_conn *next; /* in its bucket, or in vs->free */
 	int fd;
@@ -68,11 +68,11 @@ struct vsock_conn {
 	uint8_t shut_sent;  /* VIRTIO_VSOCK_SHUTDOWN_* told to the guest */
 	uint8_t shut_guest; /* told by the guest */
 	bool hashed;
-	bool local;         /* no handshake on the host socket */
-	bool readable;      /* the socket may hold bytes or an end of file */
-	bool host_eof;      /* nothing more to read from the host */
-	bool host_gone;     /* the host closed both directions */
-	uint8_t burst;      /* chains to try next time */
+	bool local;     /* no handshake on the host socket */
+	bool readable;  /* the socket may hold bytes or an end of file */
+	bool host_eof;  /* nothing more to read from the host */
+	bool host_gone; /* the host closed both directions */
+	uint8_t burst;  /* chains to try next time */
 	/* towards the guest */
 	uint32_t peer_alloc;
 	uint32_t peer_fwd;
@@ -112,17 +112,17 @@ struct vsock {
 	struct loop *loop;
 	struct watch listener;
 	struct timer accept_timer;
-	struct task rx_task; /* serves the line after the events in hand */
-	struct task tx_task; /* goes on with the tx queue in the next round */
-	bool tx_blocked;     /* no room for another reset */
+	struct task rx_task;   /* serves the line after the events in hand */
+	struct task tx_task;   /* goes on with the tx queue in the next round */
+	bool tx_blocked;       /* no room for another reset */
 	struct task fail_task; /* a ring is broken: ends all connections */
 	int listen_fd;
 	int run_dir;
 	uint32_t next_port;
 	uint64_t promised; /* sum of large credits */
 	struct vsock_stats stats;
-	struct list run;     /* connections in turn */
-	struct list closing; /* oldest first */
+	struct list run;         /* connections in turn */
+	struct list closing;     /* oldest first */
 	struct vsock_conn *conn; /* VSOCK_CONNS slots, touched as needed */
 	uint32_t n_touched;
 	struct vsock_conn *free; /* by next */

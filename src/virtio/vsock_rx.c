@@ -184,8 +184,8 @@ static void collect(
 	b->room = 0;
 	while (b->n_chains < max && b->room < want && pop_into(vs, b) > 0) {
 		const struct vq_chain *c = &b->chain[b->n_chains];
-		uint32_t len = MIN(
-			c->wr_len - (uint32_t)VSOCK_HDR, want - b->room);
+		uint32_t len =
+			MIN(c->wr_len - (uint32_t)VSOCK_HDR, want - b->room);
 
 		b->n_data += vq_iov_slice(c->wr, c->n_wr, VSOCK_HDR, len,
 			b->data_iov + b->n_data);
@@ -317,8 +317,8 @@ static bool run_line(struct vsock *vs)
 	if (!send_strays(vs))
 		return false;
 	for (int i = 0; i < TURNS && !list_empty(&vs->run); i++)
-		if (!serve(vs, list_entry(
-				       vs->run.next, struct vsock_conn, run)))
+		if (!serve(vs,
+			    list_entry(vs->run.next, struct vsock_conn, run)))
 			return false;
 	return true;
 }

@@ -145,8 +145,8 @@ static void send_msg(struct bed *b, uint32_t request, uint32_t flags,
 	struct vhu_msg m = {.head = {request, VHU_VERSION | flags, size}};
 
 	memcpy(&m.u64, payload, size);
-	assert_int_equal(sock_send_fds(b->front, &m, sizeof(m.head) + size,
-				 fds, n_fds),
+	assert_int_equal(
+		sock_send_fds(b->front, &m, sizeof(m.head) + size, fds, n_fds),
 		0);
 	run(b);
 }
@@ -188,8 +188,8 @@ static void assert_no_reply(struct bed *b)
 
 static void send_memory(struct bed *b)
 {
-	const struct vhu_memory m = {.n = 1,
-		.region = {{DRIVER_BASE, DRIVER_RAM, USER, 0}}};
+	const struct vhu_memory m = {
+		.n = 1, .region = {{DRIVER_BASE, DRIVER_RAM, USER, 0}}};
 
 	send_msg(b, VHU_SET_MEM_TABLE, 0, &m, 8 + 32, &b->memfd, 1);
 }
@@ -477,8 +477,8 @@ static void test_front_end_leaves(void **state)
 /* Each ends the connection. */
 static void bad_message(struct bed *b, int i)
 {
-	struct vhu_memory mem = {.n = 1,
-		.region = {{DRIVER_BASE, DRIVER_RAM, USER, 0}}};
+	struct vhu_memory mem = {
+		.n = 1, .region = {{DRIVER_BASE, DRIVER_RAM, USER, 0}}};
 	struct vhu_vring_addr addr = {.index = 1, .desc = 1};
 	struct vhu_msg m = {.head = {1, VHU_VERSION, 0}};
 	int two[] = {b->memfd, b->memfd};
@@ -530,8 +530,8 @@ static void bad_message(struct bed *b, int i)
 		send_state(b, VHU_SET_VRING_NUM, 1, 1u << 20);
 		break;
 	case 13: /* addresses in no region */
-		send_msg(b, VHU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL,
-			0);
+		send_msg(
+			b, VHU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
 		break;
 	case 14: /* polling */
 		send_u64(b, VHU_SET_VRING_KICK, 1 | VHU_VRING_NOFD);

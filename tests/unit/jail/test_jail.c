@@ -24,13 +24,13 @@
 #define SKIPPED 77
 
 /* Ends the child with a line that names what did not hold. */
-#define MUST(cond)                                                             \
-	do {                                                                   \
-		if (!(cond)) {                                                 \
-			(void)fprintf(stderr, "# line %d: %s (%s)\n",          \
-				__LINE__, #cond, strerror(errno));             \
-			_exit(1);                                              \
-		}                                                              \
+#define MUST(cond)                                                    \
+	do {                                                          \
+		if (!(cond)) {                                        \
+			(void)fprintf(stderr, "# line %d: %s (%s)\n", \
+				__LINE__, #cond, strerror(errno));    \
+			_exit(1);                                     \
+		}                                                     \
 	} while (0)
 
 /* Runs fn(arg) in a child; its wait status. */
@@ -97,9 +97,9 @@ static int in_fd, ro_fd, file_fd;
 
 static struct jail_files open_files(void)
 {
-	struct jail_files f = {.entry = {{&in_fd, "in", false},
-				       {&ro_fd, "ro", true},
-				       {&file_fd, "file", false}},
+	struct jail_files f = {
+		.entry = {{&in_fd, "in", false}, {&ro_fd, "ro", true},
+			{&file_fd, "file", false}},
 		.n = 3};
 
 	in_fd = open_in("in", O_PATH);
@@ -279,8 +279,8 @@ static void capabilities(int arg)
 
 		if (!colon)
 			continue;
-		v = strtoull(colon + 1, NULL,
-			strncmp(line, "Cap", 3) ? 10 : 16);
+		v = strtoull(
+			colon + 1, NULL, strncmp(line, "Cap", 3) ? 10 : 16);
 		if (!strncmp(line, "NoNewPrivs:", 11))
 			seen += v == 1;
 		if (!strncmp(line, "CapInh:", 7) ||
@@ -467,8 +467,7 @@ static void test_whole_jail_ordinary_user(void **state)
 	expect_ok(enter, 12345);
 }
 
-#define IN_TREE(fn)                                                            \
-	cmocka_unit_test_setup_teardown(fn, make_tree, remove_tree)
+#define IN_TREE(fn) cmocka_unit_test_setup_teardown(fn, make_tree, remove_tree)
 
 int main(void)
 {

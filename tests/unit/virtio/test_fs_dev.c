@@ -300,8 +300,7 @@ static void test_memory_moves(void **state)
 	struct bed b;
 
 	bed_init(&b);
-	assert_int_equal(
-		gmem_add(gm, DRIVER_BASE, DRIVER_RAM, b.ram.mem), 0);
+	assert_int_equal(gmem_add(gm, DRIVER_BASE, DRIVER_RAM, b.ram.mem), 0);
 	offer(&b, 1, 0, "before");
 	add_one(b.kick[1]);
 	expect_answer(&b, 1, 6);

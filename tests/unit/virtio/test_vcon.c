@@ -55,8 +55,8 @@ static void bed_init(struct bed *b)
 	b->mine = sv[1];
 	assert_int_equal(vcon_new(&b->loop, b->mine, b->mine, &b->c), 0);
 	vcon_dev(b->c)->host = &b->host;
-	assert_int_equal(vdev_ack_features(
-				 vcon_dev(b->c), 1ull << VIRTIO_F_VERSION_1),
+	assert_int_equal(
+		vdev_ack_features(vcon_dev(b->c), 1ull << VIRTIO_F_VERSION_1),
 		0);
 	for (unsigned i = 0; i < 2; i++) {
 		driver_init(&b->q[i], &b->ram, 16);

@@ -425,18 +425,35 @@ static void test_bad_configuration(void **state)
 	for (int i = 0; i < 9; i++) {
 		bad = good;
 		switch (i) {
-		case 0: bad.size = 0; break;
-		case 1: bad.size = 7; break;
-		case 2: bad.size = 2048; break;
-		case 3: bad.desc += 8; break;
-		case 4: bad.avail += 1; break;
-		case 5: bad.used += 2; break;
-		case 6: bad.desc = end - 16; break;
-		case 7: bad.avail = 0; break;
-		case 8: bad.used = UINT64_MAX - 3; break;
+		case 0:
+			bad.size = 0;
+			break;
+		case 1:
+			bad.size = 7;
+			break;
+		case 2:
+			bad.size = 2048;
+			break;
+		case 3:
+			bad.desc += 8;
+			break;
+		case 4:
+			bad.avail += 1;
+			break;
+		case 5:
+			bad.used += 2;
+			break;
+		case 6:
+			bad.desc = end - 16;
+			break;
+		case 7:
+			bad.avail = 0;
+			break;
+		case 8:
+			bad.used = UINT64_MAX - 3;
+			break;
 		}
-		assert_int_equal(
-			vq_start(&b.q, b.ram.gm, &bad, 0), -EINVAL);
+		assert_int_equal(vq_start(&b.q, b.ram.gm, &bad, 0), -EINVAL);
 		assert_false(b.q.live);
 	}
 	/* A ring may end with the memory. */
@@ -460,7 +477,7 @@ static void test_notify_flag(void **state)
 	struct bed b;
 
 	bed_init(&b, 8, false);
-	assert_false(vq_should_notify(&b.q) && b.q.used_idx);
+	assert_false(vq_should_notify(&b.q)); /* of nothing */
 	push_one(&b);
 	assert_true(vq_should_notify(&b.q));
 	assert_false(vq_should_notify(&b.q)); /* once is enough */

@@ -223,11 +223,11 @@ static void test_pause_keeps_connections(void **state)
 	tx_at = vdev_queue_stop(d, VSOCK_Q_TX);
 	assert_int_equal(write(fd, "meanwhile", 9), 9);
 	bed_expect_nothing(&b);
-	assert_int_equal(vdev_queue_start(d, VSOCK_Q_RX, b.ram.gm, &b.rx.cfg,
-				 rx_at, -1),
+	assert_int_equal(
+		vdev_queue_start(d, VSOCK_Q_RX, b.ram.gm, &b.rx.cfg, rx_at, -1),
 		0);
-	assert_int_equal(vdev_queue_start(d, VSOCK_Q_TX, b.ram.gm, &b.tx.cfg,
-				 tx_at, -1),
+	assert_int_equal(
+		vdev_queue_start(d, VSOCK_Q_TX, b.ram.gm, &b.tx.cfg, tx_at, -1),
 		0);
 	bed_expect(&b, OP(RW), &p);
 	assert_memory_equal(p.data, "meanwhile", 9);

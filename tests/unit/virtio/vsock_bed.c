@@ -110,8 +110,8 @@ void bed_offer(struct bed *b, unsigned n)
 void bed_send_raw(struct bed *b, const void *head, uint32_t head_len,
 	const void *data, uint32_t len)
 {
-	const struct part p[] = {{b->tx_buf, head_len, false},
-		{b->tx_buf + 4096, len, false}};
+	const struct part p[] = {
+		{b->tx_buf, head_len, false}, {b->tx_buf + 4096, len, false}};
 	uint32_t id, used;
 
 	memcpy(ram_at(&b->ram, b->tx_buf), head, head_len);
