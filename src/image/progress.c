@@ -29,6 +29,23 @@ void progress_init(struct progress *p, bool json)
 	};
 }
 
+/*
+ * Texts quote package names, paths and what other programs say: nothing that a
+ * terminal would obey, and valid UTF-8 also where it was cut.
+ */
+static void clean(char *text)
+{
+	json_t *valid = json_string(text);
+
+	for (char *c = text; *c; c++) {
+		uint8_t byte = (uint8_t)*c;
+
+		if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !valid))
+			*c = '?';
+	}
+	json_decref(valid);
+}
+
 static void json_line(json_t *o)
 {
 	json_dumpf(o, stdout, JSON_COMPACT);
@@ -40,7 +57,7 @@ static void json_line(json_t *o)
 static void emit_json(
 	const char *step, const char *text, uint64_t done, uint64_t total)
 {
-	json_line(json_pack("{s:s, s:s%, s:I, s:I}", "step", step, "text", text,
+	json_line(json_pack("{s:s, s:s, s:I, s:I}", "step", step, "text", text,
 		__builtin_strlen(text), "done", (json_int_t)done, "total",
 		(json_int_t)total));
 }
@@ -61,6 +78,7 @@ void progress_say(struct progress *p, const char *step, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	clean(text);
 	p->last_ms = 0;
 	if (p->json) {
 		emit_json(step, text, 0, 0);
@@ -83,6 +101,7 @@ void progress_count(struct progress *p, const char *step, uint64_t done,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	clean(text);
 	if (p->json) {
 		emit_json(step, text, done, total);
 		return;
@@ -105,10 +124,14 @@ void progress_result(struct progress *p, json_t *result, const char *text)
 
 void progress_error(struct progress *p, const struct err *err)
 {
+	char text[ERR_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s", err->text);
+	clean(text);
 	if (p->json) {
-		json_line(json_pack("{s:s}", "error", err->text));
+		json_line(json_pack("{s:s}", "error", text));
 		return;
 	}
 	clear_live(p);
-	fprintf(stderr, "cove-image: %s\n", err->text);
+	fprintf(stderr, "cove-image: %s\n", text);
 }

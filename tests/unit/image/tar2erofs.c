@@ -42,8 +42,7 @@ int main(int argc, char **argv)
 
 		if (fd < 0)
 			err(1, "%s", argv[k]);
-		r = layer_apply(
-			&tree, &erofs, &opts, from_fd, &fd, &stats, &e);
+		r = layer_apply(&tree, &erofs, &opts, from_fd, &fd, &stats, &e);
 		tree_next_layer(&tree);
 		close(fd);
 	}

@@ -254,6 +254,10 @@ static void test_kernel_refused(void **state)
 	refused("kernel --init init --vmlinux junk", "junk");
 	refused("kernel --init init --vmlinux bz", "compression");
 	refused("kernel --init init --vmlinux /nowhere", "/nowhere");
+	/* what is quoted cannot speak to a terminal, and stays JSON */
+	refused("kernel --init init --vmlinux \"$(printf "
+		"'/a\\033]0;b\\377')\"",
+		"/a?]0;b?");
 	refused("kernel --init /nowhere --vmlinux vmlinux", "/nowhere");
 	refused("kernel --init init --deb junk", "package");
 	refused("kernel --init init --modules mods", "--vmlinux");
