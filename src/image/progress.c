@@ -58,8 +58,7 @@ static void emit_json(
 	const char *step, const char *text, uint64_t done, uint64_t total)
 {
 	json_line(json_pack("{s:s, s:s, s:I, s:I}", "step", step, "text", text,
-		__builtin_strlen(text), "done", (json_int_t)done, "total",
-		(json_int_t)total));
+		"done", (json_int_t)done, "total", (json_int_t)total));
 }
 
 /* The live line is overwritten by the next one, whatever it is. */
