@@ -23,8 +23,8 @@ static const struct opt opts[] = {
 
 static void tell(void *arg, const struct tree_count *count)
 {
-	_cleanup_free_ char *text =
-		xasprintf("copying  %" PRIu64 " files", count->entries);
+	_cleanup_free_ char *text = xasprintf("copying  %" PRIu64 " file%s",
+		count->entries, count->entries == 1 ? "" : "s");
 
 	progress_set(arg, "copy", text, count->bytes, 0);
 }
@@ -69,8 +69,14 @@ static int copy(const struct call *call, const struct cp_side *src,
 	if (buf_len(&early))
 		return err_set(err, EPROTO, "the sandbox's agent spoke first");
 	if (src->sandbox)
-		return get(fd, src->path, dst->path, o->user, &how, count, err);
-	return tree_put(fd, src->path, dst->path, o->user, &how, count, err);
+		r = get(fd, src->path, dst->path, o->user, &how, count, err);
+	else
+		r = tree_put(
+			fd, src->path, dst->path, o->user, &how, count, err);
+	return r < 0
+		? err_wrap(err, "cannot copy '%s' %s sandbox '%s'", src->path,
+			  src->sandbox ? "out of" : "into", sandbox)
+		: 0;
 }
 
 static int run_copy(const struct call *call, const struct cp_side *src,

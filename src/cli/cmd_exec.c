@@ -78,6 +78,14 @@ static int go(const struct call *call, struct execution *x)
 	return code;
 }
 
+/* A shell, and a command that was left, are met on the terminal if we can. */
+static bool on_terminal(const struct exec_opts *o, int n_words)
+{
+	if (o->attach)
+		return !o->tty && !o->interactive && execute_on_terminal();
+	return !n_words;
+}
+
 static int run(const struct call *call)
 {
 	const struct exec_opts *o = call->opts;
@@ -102,8 +110,8 @@ static int run(const struct call *call)
 			.argc = (size_t)n,
 			.cwd = o->workdir,
 			.user = o->user,
-			.tty = o->tty || (!n && !o->attach),
-			.stdin_open = o->interactive || (!n && !o->attach),
+			.tty = o->tty || on_terminal(o, n),
+			.stdin_open = o->interactive || on_terminal(o, n),
 			.detached = o->detach,
 			.attach = o->attach != 0,
 			.id = o->attach}};

@@ -15,7 +15,7 @@
 static bool is_routine(const char *step)
 {
 	static const char *const routine[] = {"validate", "create", "disk",
-		"start", "engine", "boot", "guest", "ready"};
+		"start", "engine", "boot", "guest", "ready", "copy"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(routine); i++)
 		if (streq(step, routine[i]))

@@ -78,8 +78,15 @@ static int write_output(struct session *s, const struct frame *f)
 
 static int on_started(struct session *s, const struct frame *f)
 {
+	uint32_t flags;
+
 	if (take_u32(f, AT_ID, &s->result->id) < 0)
 		return broken(s, "a start without an id");
+	/* What we attached to may have no terminal: then it is no raw one. */
+	if (s->raw && take_u32(f, AT_FLAGS, &flags) == 0 && !(flags & EX_TTY)) {
+		term_restore();
+		s->raw = false;
+	}
 	if (s->req->detached)
 		end(s, SESSION_STARTED, 0);
 	return 1;
@@ -435,6 +442,8 @@ static int begin(struct session *s)
 		return err_sys(&s->result->err, -r, "cannot take signals");
 	if (s->raw && term_raw(s->fds[0]) < 0)
 		s->raw = false;
+	if (s->req->attach)
+		send_winsize(s); /* the terminal may be another one now */
 	return 0;
 }
 
