@@ -5,6 +5,7 @@
  */
 #include "daemon/control.h"
 
+#include "base/log.h"
 #include "wire/agent.h"
 
 #include <assert.h>
@@ -34,37 +35,83 @@ static const struct backend backend = {.kill = nothing,
 	.cpu_ms = zero,
 	.memory = zero};
 
+/* A store that takes everything and checks what it is given. */
+int store_insert(struct store *s, const struct row *r, struct err *err)
+{
+	return 0;
+}
+
+int store_update(struct store *s, const struct row *r, struct err *err)
+{
+	assert(r->id && r->state && r->reason && r->kernel);
+	return 0;
+}
+
+int store_delete(struct store *s, const char *id, struct err *err)
+{
+	abort(); /* nothing that a guest says removes a sandbox */
+}
+
+int store_event_put(
+	struct store *s, const char *id, const struct event *e, struct err *err)
+{
+	for (const char *c = e->text; *c; c++)
+		assert(*c >= 0x20 && *c < 0x7f);
+	for (const char *c = e->type; *c; c++)
+		assert((*c >= 'a' && *c <= 'z') || *c == '.');
+	assert(*e->type && strlen(e->type) <= 32);
+	return 0;
+}
+
+int store_proc_put(struct store *s, const char *owner, const char *role,
+	const struct proc_id *id, struct err *err)
+{
+	return 0;
+}
+
+int store_proc_clear(struct store *s, const char *owner, struct err *err)
+{
+	return 0;
+}
+
+void row_done(struct row *r)
+{
+	free(r->id);
+	free(r->name);
+	free(r->spec);
+	free(r->state);
+	free(r->reason);
+	free(r->digest);
+	free(r->kernel);
+	free(r->engine);
+}
+
 static struct daemon d;
 static struct sandbox *sb;
-/* In memory: each event is synced to disk. */
-static char dir[] = "/dev/shm/cove-fuzz-XXXXXX";
 
 static void clean_up(void)
 {
 	sandbox_free(sb);
-	store_close(d.store);
 	loop_done(&d.loop);
-	(void)remove_tree(dir, NULL);
 }
 
 static void set_up(void)
 {
+	static char none[] = "/nonexistent";
 	struct spec spec = {.name = xstrdup("fuzz"),
 		.template = xstrdup("shell"),
 		.engine = xstrdup("auto"),
 		.env = json_object()};
-	bool is_new;
 	int r;
 
-	if (!mkdtemp(dir) || loop_init(&d.loop) < 0)
+	log_init("fuzz", LOG_L_ERROR);
+	if (loop_init(&d.loop) < 0)
 		abort();
 	d.backend = &backend;
-	d.paths = (struct paths){dir, dir, dir, dir};
+	d.paths = (struct paths){none, none, none, none};
 	list_init(&d.sandboxes);
 	list_init(&d.jobs);
 	list_init(&d.conns);
-	r = store_open(dir, "boot", &d.store, &is_new, NULL);
-	assert(r == 0);
 	r = sandbox_create(&d, &spec, &sb, NULL);
 	assert(r == 0);
 	sb->row.fresh = false;

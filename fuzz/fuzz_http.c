@@ -103,8 +103,8 @@ struct outcome {
 	uint32_t sum; /* of the body's bytes */
 };
 
-static struct outcome read_body(const struct http_head *h, const uint8_t *p,
-	size_t len, size_t step)
+static struct outcome read_body(
+	const struct http_head *h, const uint8_t *p, size_t len, size_t step)
 {
 	struct outcome o = {0};
 	struct http_body b;
@@ -118,8 +118,8 @@ static struct outcome read_body(const struct http_head *h, const uint8_t *p,
 		if (o.r < 0)
 			break;
 		assert(used <= n && got <= n);
-		assert(got == 0 || (data >= p + o.used &&
-					   data + got <= p + o.used + n));
+		assert(got == 0 ||
+			(data >= p + o.used && data + got <= p + o.used + n));
 		for (size_t i = 0; i < got; i++)
 			o.sum = o.sum * 31 + data[i];
 		o.len += got;
@@ -130,8 +130,8 @@ static struct outcome read_body(const struct http_head *h, const uint8_t *p,
 	return o;
 }
 
-static void use_body(const struct http_head *h, const uint8_t *p, size_t len,
-	size_t step)
+static void use_body(
+	const struct http_head *h, const uint8_t *p, size_t len, size_t step)
 {
 	struct outcome a = read_body(h, p, len, MAX(len, (size_t)1));
 	struct outcome b = read_body(h, p, len, step);

@@ -65,8 +65,8 @@ static void end_procs(struct sandbox *sb)
 	(void)store_proc_clear(sb->d->store, sb->row.id, NULL);
 }
 
-static void settle(struct sandbox *sb, enum sandbox_state state,
-	const char *reason)
+static void settle(
+	struct sandbox *sb, enum sandbox_state state, const char *reason)
 {
 	end_procs(sb);
 	if (sb->row.fresh || (sb->spec.remove && state == SB_STOPPED)) {
@@ -120,8 +120,7 @@ static void settle_one(struct sandbox *sb)
 		return;
 	case SB_CREATING:
 	case SB_STARTING:
-		settle(sb, SB_STOPPED,
-			"coved ended while it was starting");
+		settle(sb, SB_STOPPED, "coved ended while it was starting");
 		return;
 	case SB_STOPPING:
 		settle(sb, SB_STOPPED, "coved ended while it was stopping");
@@ -146,7 +145,7 @@ int adopt(struct daemon *d, struct err *err)
 		r = store_proc_clear_role(d->store, JOB_OWNER, err);
 	if (r < 0)
 		return r;
-	list_for_each_safe(it, &d->sandboxes)
+	list_for_each_safe (it, &d->sandboxes)
 		settle_one(list_entry(it, struct sandbox, link));
 	/*
 	 * Without the store that knew them, disks are somebody's work, not

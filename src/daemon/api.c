@@ -13,7 +13,7 @@ struct route {
 	const char *method;
 	const char *path; /* one "*" stands for a name */
 	void (*handle)(struct request *rq);
-	bool body;        /* takes a JSON object */
+	bool body; /* takes a JSON object */
 	const char *query[QUERY_MAX];
 };
 
@@ -28,15 +28,16 @@ static const struct route routes[] = {
 	{"POST", "/v1/sandboxes/*/stop", api_stop, .body = true},
 	{"POST", "/v1/sandboxes/*/exec", api_exec},
 	{"GET", "/v1/sandboxes/*/events", api_events},
-	{"GET", "/v1/sandboxes/*/logs", api_logs, .query = {"source", "follow"}},
+	{"GET", "/v1/sandboxes/*/logs", api_logs,
+		.query = {"source", "follow"}},
 	{"GET", "/v1/templates", api_templates},
 	{"POST", "/v1/prune", api_prune, .body = true},
 	{"POST", "/v1/daemon/stop", api_daemon_stop},
 };
 
 /* True when path fits; the part in the place of "*" goes to name. */
-static bool match(const char *pattern, const char *path, char *name,
-	size_t size)
+static bool match(
+	const char *pattern, const char *path, char *name, size_t size)
 {
 	const char *star = strchr(pattern, '*');
 	size_t before, len;
@@ -68,8 +69,8 @@ static const struct route *find(const struct http_head *h, const char *path,
 	return NULL;
 }
 
-static int read_body(const struct route *rt, struct conn *c, json_t **ret,
-	struct err *err)
+static int read_body(
+	const struct route *rt, struct conn *c, json_t **ret, struct err *err)
 {
 	size_t len = buf_len(&c->body_bytes);
 	int r;

@@ -21,9 +21,11 @@ static json_t *engine_json(struct daemon *d, const char *want)
 	struct err err = {0};
 	int r = d->backend->choose(want, &c, &err);
 
-	return json_pack("{s:s, s:b, s:s, s:s, s:o}", "name", want,
-		"available", r == 0, "accel",
-		r < 0 ? "" : c.accel == ENGINE_KVM ? "kvm" : "tcg",
+	return json_pack("{s:s, s:b, s:s, s:s, s:o}", "name", want, "available",
+		r == 0, "accel",
+		r < 0                           ? ""
+			: c.accel == ENGINE_KVM ? "kvm"
+						: "tcg",
 		"isolation", r < 0 ? "" : c.isolation, "why",
 		json_text(r < 0 ? err.text : c.why));
 }
@@ -34,8 +36,7 @@ void api_host(struct request *rq)
 		json_pack("{s:I, s:I, s:[o, o]}", "cpus",
 			(json_int_t)rq->d->host.cpus, "memory",
 			(json_int_t)rq->d->host.memory, "engines",
-			engine_json(rq->d, "kvm"),
-			engine_json(rq->d, "qemu")));
+			engine_json(rq->d, "kvm"), engine_json(rq->d, "qemu")));
 }
 
 void api_templates(struct request *rq)

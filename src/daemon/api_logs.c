@@ -20,7 +20,7 @@ struct follow {
 	struct loop *l;
 	bool console;
 	bool follow;
-	int fd;          /* console.log, -1 when it is not there */
+	int fd; /* console.log, -1 when it is not there */
 	off_t pos;
 	struct watch ino; /* inotify on console.log; fd -1 */
 	struct task step;
@@ -149,8 +149,8 @@ static void on_inotify(struct loop *l, struct watch *w, uint32_t events)
 	(void)put_console(f);
 }
 
-static void on_note(struct observer *o, struct sandbox *sb,
-	enum sandbox_note note)
+static void on_note(
+	struct observer *o, struct sandbox *sb, enum sandbox_note note)
 {
 	struct follow *f = container_of(o, struct follow, obs);
 
@@ -182,8 +182,7 @@ static void begin_console(struct follow *f)
 {
 	int fd = f->follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
 
-	if (fd >= 0 &&
-		loop_watch(f->l, &f->ino, fd, EPOLLIN, on_inotify) < 0)
+	if (fd >= 0 && loop_watch(f->l, &f->ino, fd, EPOLLIN, on_inotify) < 0)
 		closep(&fd);
 	(void)open_console(f);
 	if (!put_console(f) && !f->follow && !f->ended)
@@ -192,8 +191,8 @@ static void begin_console(struct follow *f)
 
 static void begin_events(struct follow *f)
 {
-	(void)store_event_each(f->sb->d->store, f->sb->row.id,
-		STORE_EVENTS_MAX, put_stored, f, NULL);
+	(void)store_event_each(f->sb->d->store, f->sb->row.id, STORE_EVENTS_MAX,
+		put_stored, f, NULL);
 	if (!f->follow)
 		finish(f);
 }

@@ -26,8 +26,8 @@ json_t *api_events_json(struct sandbox *sb, unsigned max)
 {
 	json_t *list = json_array();
 
-	(void)store_event_each(sb->d->store, sb->row.id, max, add_event, list,
-		NULL);
+	(void)store_event_each(
+		sb->d->store, sb->row.id, max, add_event, list, NULL);
 	return list;
 }
 
@@ -35,8 +35,7 @@ json_t *api_events_json(struct sandbox *sb, unsigned max)
 static void add_detail(struct sandbox *sb, json_t *j)
 {
 	_cleanup_free_ char *dir = sandbox_dir(sb);
-	_cleanup_close_ int fd =
-		open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	bool open_engine = sb->d->backend->is_open(&sb->engine);
 	uint64_t used = 0;
 
@@ -47,8 +46,8 @@ static void add_detail(struct sandbox *sb, json_t *j)
 		json_integer(open_engine ? (json_int_t)sb->d->backend->memory(
 						   &sb->engine)
 					 : 0));
-	json_object_set_new(j, "events",
-		api_events_json(sb, EVENTS_IN_SANDBOX));
+	json_object_set_new(
+		j, "events", api_events_json(sb, EVENTS_IN_SANDBOX));
 }
 
 static json_t *pids_json(struct sandbox *sb)
@@ -91,8 +90,7 @@ void api_list(struct request *rq)
 {
 	json_t *list = json_array();
 
-	list_for_each(it, &rq->d->sandboxes)
-	{
+	list_for_each (it, &rq->d->sandboxes) {
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
 		json_array_append_new(list, api_sandbox_json(sb, false));
@@ -119,8 +117,7 @@ static bool same_place(const struct sandbox *sb, const struct spec *s)
 	const char *a = first_dir(&sb->spec);
 	const char *b = first_dir(s);
 
-	return a && b && streq(a, b) &&
-		streq(sb->spec.template, s->template);
+	return a && b && streq(a, b) && streq(sb->spec.template, s->template);
 }
 
 static int choose_name(struct daemon *d, struct spec *s, struct err *err)
@@ -141,8 +138,10 @@ static int choose_name(struct daemon *d, struct spec *s, struct err *err)
 				"or give the new one a name of its own",
 				sb->row.name, first_dir(s));
 	}
-	return err_set(err, EEXIST, "'%s' and its numbered names are taken; "
-		"give a name", name);
+	return err_set(err, EEXIST,
+		"'%s' and its numbered names are taken; "
+		"give a name",
+		name);
 }
 
 /* Everything that can be known before anything is made. */
@@ -157,7 +156,8 @@ static int check_create(struct daemon *d, struct spec *s, struct err *err)
 	if (s->name && sandbox_find(d, s->name))
 		return err_set(err, EEXIST,
 			"a sandbox named '%s' exists; remove it first, or use "
-			"another name", s->name);
+			"another name",
+			s->name);
 	r = cache_template_digest(&d->paths, s->template, &digest, err);
 	if (r < 0)
 		return r;

@@ -9,12 +9,12 @@
 #include "daemon/engine.h"
 
 struct backend {
-	int (*choose)(const char *want, struct engine_choice *ret,
-		struct err *err);
+	int (*choose)(
+		const char *want, struct engine_choice *ret, struct err *err);
 	int (*start)(const struct engine_config *cfg, engine_record_fn *record,
 		void *arg, struct engine *ret, struct err *err);
-	int (*adopt)(const struct proc_id id[ENGINE_N_ROLES],
-		struct engine *ret);
+	int (*adopt)(
+		const struct proc_id id[ENGINE_N_ROLES], struct engine *ret);
 	void (*kill)(struct engine *e);
 	void (*quit)(struct engine *e);
 	void (*close)(struct engine *e);

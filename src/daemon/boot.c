@@ -41,8 +41,8 @@ static int record(void *arg, enum engine_role role, const struct proc_id *id,
 {
 	struct sandbox *sb = arg;
 
-	return store_proc_put(sb->d->store, sb->row.id, role_name(role), id,
-		err);
+	return store_proc_put(
+		sb->d->store, sb->row.id, role_name(role), id, err);
 }
 
 static void on_guest_dials(struct loop *l, struct watch *w, uint32_t events)
@@ -67,8 +67,7 @@ static void stop_listening(struct sandbox *sb)
 int sandbox_listen(struct sandbox *sb, struct err *err)
 {
 	_cleanup_free_ char *run = sandbox_run_dir(sb);
-	_cleanup_close_ int dir =
-		open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char name[32];
 	int fd, r;
 
@@ -100,8 +99,8 @@ static int make_run_dir(struct sandbox *sb, struct err *err)
 	return r < 0 ? r : paths_make(run, err);
 }
 
-static int choose_engine(struct sandbox *sb, enum engine_accel *ret,
-	struct err *err)
+static int choose_engine(
+	struct sandbox *sb, enum engine_accel *ret, struct err *err)
 {
 	struct engine_choice c = {0};
 	json_t *j;
@@ -110,8 +109,8 @@ static int choose_engine(struct sandbox *sb, enum engine_accel *ret,
 	if (r < 0)
 		return r;
 	j = json_pack("{s:s, s:s, s:s, s:o}", "name", c.name, "accel",
-		c.accel == ENGINE_KVM ? "kvm" : "tcg", "isolation",
-		c.isolation, "why", json_text(c.why));
+		c.accel == ENGINE_KVM ? "kvm" : "tcg", "isolation", c.isolation,
+		"why", json_text(c.why));
 	free(sb->row.engine);
 	sb->row.engine = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
@@ -125,14 +124,14 @@ static void close_exports(struct engine_config *cfg)
 		closep(&cfg->exports[i].fd);
 }
 
-static int open_exports(struct sandbox *sb, struct engine_config *cfg,
-	struct err *err)
+static int open_exports(
+	struct sandbox *sb, struct engine_config *cfg, struct err *err)
 {
 	int r;
 
 	for (size_t i = 0; i < sb->spec.n_workspaces; i++) {
-		r = workspace_open(&sb->spec.workspaces[i],
-			&cfg->exports[i].fd, &cfg->exports[i].flags, err);
+		r = workspace_open(&sb->spec.workspaces[i], &cfg->exports[i].fd,
+			&cfg->exports[i].flags, err);
 		if (r < 0)
 			return r;
 		cfg->n_exports++;
@@ -174,15 +173,15 @@ static int find_parts(struct sandbox *sb, struct parts *p, struct err *err)
 	p->docker = xasprintf("%s/docker.img", dir);
 	if (access(p->disk, R_OK | W_OK) < 0 ||
 		access(p->docker, R_OK | W_OK) < 0)
-		return err_sys(err, errno, "a disk of '%s' in %s",
-			sb->row.name, dir);
+		return err_sys(
+			err, errno, "a disk of '%s' in %s", sb->row.name, dir);
 	json_decref(sb->template_env);
 	sb->template_env = json_incref(p->t.env);
 	return 0;
 }
 
-static int start_engine(struct sandbox *sb, enum engine_accel accel,
-	struct err *err)
+static int start_engine(
+	struct sandbox *sb, enum engine_accel accel, struct err *err)
 {
 	_cleanup_(parts_done) struct parts p = {0};
 	_cleanup_(close_exports) struct engine_config cfg = {
@@ -222,8 +221,8 @@ static void boot_hung(struct sandbox *sb, const char *how)
 {
 	struct err err = {0};
 
-	(void)err_set(&err, ETIMEDOUT, "the guest hung while starting (%s)",
-		how);
+	(void)err_set(
+		&err, ETIMEDOUT, "the guest hung while starting (%s)", how);
 	sandbox_add_console(sb, &err);
 	if (sb->boot_retried) {
 		sandbox_fail(sb, &err);
@@ -252,8 +251,8 @@ static void on_boot_look(struct loop *l, struct timer *t)
 		(void)snprintf(how, sizeof(how), "used %llu s of CPU",
 			(unsigned long long)(cpu / 1000));
 	else if (cpu > 0 && now - sb->boot_cpu_at_ms > BOOT_IDLE_MS)
-		(void)snprintf(how, sizeof(how), "idle for %u s",
-			BOOT_IDLE_MS / 1000);
+		(void)snprintf(
+			how, sizeof(how), "idle for %u s", BOOT_IDLE_MS / 1000);
 	else if (wall > (cpu > 0 ? BOOT_WALL_MS : BOOT_BLIND_MS))
 		(void)snprintf(how, sizeof(how), "no answer in %llu s",
 			(unsigned long long)(wall / 1000));
@@ -312,9 +311,9 @@ void sandbox_ready(struct sandbox *sb)
 		sandbox_fail(sb, &err);
 		return;
 	}
-	sandbox_event(sb, "running", sb->boot_retried
-			? "the guest is ready, at the second attempt"
-			: "the guest is ready");
+	sandbox_event(sb, "running",
+		sb->boot_retried ? "the guest is ready, at the second attempt"
+				 : "the guest is ready");
 	sandbox_watch_life(sb);
 }
 
@@ -343,9 +342,8 @@ static void note_end(struct sandbox *sb, enum engine_role role)
 		(void)snprintf(sb->why_ended + n, sizeof(sb->why_ended) - n,
 			"%s process was killed by signal %d (%s)",
 			role_name(role), si.si_status,
-			sigabbrev_np(si.si_status)
-				? sigabbrev_np(si.si_status)
-				: "?");
+			sigabbrev_np(si.si_status) ? sigabbrev_np(si.si_status)
+						   : "?");
 }
 
 static void on_ended(struct sandbox *sb, enum engine_role role)
@@ -392,8 +390,8 @@ int sandbox_watch_engine(struct sandbox *sb, struct err *err)
 	int r;
 
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++) {
-		r = loop_watch(&sb->d->loop, &sb->ended[i],
-			sb->engine.pidfd[i], EPOLLIN, fns[i]);
+		r = loop_watch(&sb->d->loop, &sb->ended[i], sb->engine.pidfd[i],
+			EPOLLIN, fns[i]);
 		if (r < 0)
 			return err_sys(err, -r, "watch the engine");
 	}

@@ -101,8 +101,8 @@ static ssize_t flow_move(struct bridge *b, int i)
 	if (n == 0)
 		return 0;
 	do
-		sent = send(b->ends[1 - i].fd, b->scratch, (size_t)n,
-			MSG_NOSIGNAL);
+		sent = send(
+			b->ends[1 - i].fd, b->scratch, (size_t)n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN)
 		return -EPIPE;
@@ -195,9 +195,9 @@ static void on_event(struct loop *l, struct watch *w, uint32_t events)
 	pump(e->b);
 }
 
-int bridge_start(struct loop *l, struct list *list, int fd_a, int fd_b, const struct buf *to_b,
-	const struct buf *to_a, uint8_t *scratch, size_t scratch_size,
-	bridge_end_fn *end, void *arg)
+int bridge_start(struct loop *l, struct list *list, int fd_a, int fd_b,
+	const struct buf *to_b, const struct buf *to_a, uint8_t *scratch,
+	size_t scratch_size, bridge_end_fn *end, void *arg)
 {
 	const struct buf *first[2] = {to_b, to_a};
 	struct bridge *b = xnew(struct bridge);

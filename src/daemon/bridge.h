@@ -24,9 +24,9 @@ typedef void bridge_end_fn(void *arg);
  * used within one callback. end is called once when it is over; until then the
  * bridge is on the list.
  */
-int bridge_start(struct loop *l, struct list *list, int fd_a, int fd_b, const struct buf *to_b,
-	const struct buf *to_a, uint8_t *scratch, size_t scratch_size,
-	bridge_end_fn *end, void *arg);
+int bridge_start(struct loop *l, struct list *list, int fd_a, int fd_b,
+	const struct buf *to_b, const struct buf *to_a, uint8_t *scratch,
+	size_t scratch_size, bridge_end_fn *end, void *arg);
 /* Ends all that are on the list. */
 void bridge_end_all(struct list *list);
 

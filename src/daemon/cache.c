@@ -65,8 +65,10 @@ int cache_template_digest(const struct paths *p, const char *name,
 	slash = strrchr(target, '/');
 	digest = slash ? slash + 1 : target;
 	if (!digest_ok(digest))
-		return err_set(err, EBADMSG, "template '%s' is damaged; "
-			"remove it: cove template rm %s", name, name);
+		return err_set(err, EBADMSG,
+			"template '%s' is damaged; "
+			"remove it: cove template rm %s",
+			name, name);
 	*ret_digest = xstrdup(digest);
 	return 1;
 }
@@ -86,7 +88,8 @@ static int check_root(const char *path, const char *digest, struct err *err)
 		return 0;
 	return err_set(err, EBADMSG,
 		"template %s is damaged: %s is no EROFS image; remove it and "
-		"it is built again: cove template rm", digest, path);
+		"it is built again: cove template rm",
+		digest, path);
 }
 
 static json_t *read_meta(const char *path)
@@ -125,14 +128,18 @@ int cache_template_open(const struct paths *p, const char *digest,
 		return r;
 	meta = read_meta(meta_path);
 	if (!json_is_object(meta) || stat(t.root, &st) < 0)
-		return err_set(err, EBADMSG, "template %s is damaged: %s is "
-			"missing or no JSON", digest, meta_path);
+		return err_set(err, EBADMSG,
+			"template %s is damaged: %s is "
+			"missing or no JSON",
+			digest, meta_path);
 	/* A copy that was cut short has the right first bytes. */
 	if (json_is_integer(json_object_get(meta, "size")) &&
 		json_integer_value(json_object_get(meta, "size")) !=
 			(json_int_t)st.st_size)
-		return err_set(err, EBADMSG, "template %s is damaged: %s has "
-			"the wrong size", digest, t.root);
+		return err_set(err, EBADMSG,
+			"template %s is damaged: %s has "
+			"the wrong size",
+			digest, t.root);
 	t.digest = xstrdup(digest);
 	take_str(meta, "user", &t.user);
 	take_str(meta, "workdir", &t.workdir);
@@ -177,7 +184,8 @@ static json_t *template_json(const struct paths *p, const char *name)
 		return NULL;
 	return json_pack("{s:o, s:o, s:I, s:o}", "name", json_text(name),
 		"digest", json_text(digest), "size", (json_int_t)st.st_size,
-		"created", json_time((uint64_t)st.st_mtim.tv_sec * 1000000000u));
+		"created",
+		json_time((uint64_t)st.st_mtim.tv_sec * 1000000000u));
 }
 
 static void closedirp(DIR **dir)

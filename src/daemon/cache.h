@@ -15,9 +15,10 @@
 
 #include "base/paths.h"
 
-struct template {
+struct template
+{
 	char *digest;
-	char *root; /* absolute path of root.erofs */
+	char *root;  /* absolute path of root.erofs */
 	json_t *env; /* object of strings, or NULL */
 	char *user;  /* NULL: agent */
 	char *workdir;

@@ -38,8 +38,8 @@ static void free_later(struct loop *l, struct task *t)
 static void abandon_created(struct conn *c)
 {
 	while (!list_empty(&c->created)) {
-		struct sandbox *sb = list_entry(
-			c->created.next, struct sandbox, creator);
+		struct sandbox *sb =
+			list_entry(c->created.next, struct sandbox, creator);
 
 		list_del(&sb->creator);
 		sandbox_orphaned(sb);
@@ -200,8 +200,8 @@ json_t *error_json(const char *code, const char *text)
 		json_text(text));
 }
 
-void conn_error(struct conn *c, unsigned status, const char *code,
-	const char *text)
+void conn_error(
+	struct conn *c, unsigned status, const char *code, const char *text)
 {
 	conn_reply(c, status, error_json(code, text));
 }
@@ -326,8 +326,8 @@ static void refuse(struct conn *c, unsigned status, const char *text)
 {
 	c->keep_alive = false;
 	c->d->counter++;
-	conn_error(c, status, status == 413 ? "too_large" : "bad_request",
-		text);
+	conn_error(
+		c, status, status == 413 ? "too_large" : "bad_request", text);
 }
 
 static void begin_body(struct conn *c)
@@ -467,8 +467,7 @@ static void on_event(struct loop *l, struct watch *w, uint32_t events)
 
 bool conn_evict(struct daemon *d)
 {
-	list_for_each(it, &d->conns)
-	{
+	list_for_each (it, &d->conns) {
 		struct conn *c = list_entry(it, struct conn, link);
 
 		if (c->state != CONN_HEAD && c->state != CONN_BODY)
@@ -484,8 +483,7 @@ static void on_sweep(struct loop *l, struct timer *t)
 	struct daemon *d = container_of(t, struct daemon, sweep);
 	uint64_t now = now_ms();
 
-	list_for_each_safe(it, &d->conns)
-	{
+	list_for_each_safe (it, &d->conns) {
 		struct conn *c = list_entry(it, struct conn, link);
 
 		if (c->due_ms > 0 && now >= c->due_ms)

@@ -18,14 +18,14 @@
 #include "http/http.h"
 
 #define CONN_OUT_MAX (8u * 1024u * 1024u)
-#define CONN_IDLE_MS 60000u  /* between requests */
-#define CONN_HEAD_MS 15000u  /* from the first byte of a head to its last */
+#define CONN_IDLE_MS 60000u /* between requests */
+#define CONN_HEAD_MS 15000u /* from the first byte of a head to its last */
 #define CONN_BODY_MS 60000u
 #define CONN_WRITE_MS 60000u /* without taking a byte of the answer */
 #define CONN_SWEEP_MS 2000u
 
 enum conn_state {
-	CONN_HEAD,   /* no request, or a part of its head */
+	CONN_HEAD, /* no request, or a part of its head */
 	CONN_BODY,
 	CONN_BUSY,   /* a handler will answer */
 	CONN_STREAM, /* chunks are being sent */
@@ -45,12 +45,12 @@ struct conn {
 	struct http_body body;
 	struct buf body_bytes;
 	bool keep_alive;
-	bool advancing; /* within advance(): do not nest */
-	uint64_t due_ms; /* 0: no limit now */
+	bool advancing;      /* within advance(): do not nest */
+	uint64_t due_ms;     /* 0: no limit now */
 	struct list created; /* sandbox.creator */
 	/* The handler's operation. */
 	void *op;
-	void (*gone)(void *op);    /* the client is gone; conn must not be used */
+	void (*gone)(void *op); /* the client is gone; conn must not be used */
 	void (*drained)(void *op); /* CONN_STREAM: out is empty again */
 	struct task free_task;
 };
@@ -68,8 +68,8 @@ void conn_unwait(struct conn *c);
 
 /* Answers; each ends the request. Takes the body over; NULL = empty. */
 void conn_reply(struct conn *c, unsigned status, json_t *body);
-void conn_error(struct conn *c, unsigned status, const char *code,
-	const char *text);
+void conn_error(
+	struct conn *c, unsigned status, const char *code, const char *text);
 /* Status and code that belong to err->code. */
 void conn_fail(struct conn *c, const struct err *err);
 json_t *error_json(const char *code, const char *text);

@@ -73,12 +73,11 @@ void console_clean_tail(const char *text, size_t len, unsigned max_lines,
 	dst[out] = '\0';
 }
 
-void console_tail(const char *run_dir, unsigned max_lines, char *dst,
-	size_t size)
+void console_tail(
+	const char *run_dir, unsigned max_lines, char *dst, size_t size)
 {
 	_cleanup_free_ char *path = xasprintf("%s/console.log", run_dir);
-	_cleanup_close_ int fd =
-		open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	char text[TAIL_BYTES];
 	struct stat st;
 	ssize_t n = 0;

@@ -13,8 +13,8 @@
  * The last lines (at most max_lines, at most size - 1 bytes) as printable
  * ASCII joined by " | "; "" when there is nothing.
  */
-void console_tail(const char *run_dir, unsigned max_lines, char *dst,
-	size_t size);
+void console_tail(
+	const char *run_dir, unsigned max_lines, char *dst, size_t size);
 /* The same of text that was read already. */
 void console_clean_tail(const char *text, size_t len, unsigned max_lines,
 	char *dst, size_t size);

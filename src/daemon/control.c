@@ -23,7 +23,7 @@ struct control {
 	struct watch w; /* fd -1 while there is only the dial */
 	struct buf in;
 	struct buf out;
-	bool hello;   /* CONFIG was sent, or the stream was resumed */
+	bool hello; /* CONFIG was sent, or the stream was resumed */
 	bool ready;
 	struct dial dial;
 	struct timer ping;
@@ -122,7 +122,7 @@ static int put_env(struct buf *b, json_t *env)
 	json_t *v;
 	int r;
 
-	json_object_foreach(env, key, v) {
+	json_object_foreach (env, key, v) {
 		_cleanup_free_ char *pair = NULL;
 
 		text = json_string_value(v);
@@ -149,8 +149,8 @@ static int put_config(struct sandbox *sb, struct buf *b)
 	for (size_t i = 0; i < sb->spec.n_workspaces; i++) {
 		_cleanup_close_ int fd = -1;
 
-		r = workspace_open(&sb->spec.workspaces[i], &fd, &flags[i],
-			NULL);
+		r = workspace_open(
+			&sb->spec.workspaces[i], &fd, &flags[i], NULL);
 		if (r < 0)
 			return r;
 	}
@@ -196,8 +196,8 @@ static void take_text(const struct tlv *t, char *dst, size_t size)
 	size_t n = MIN((size_t)t->len, size - 1);
 
 	for (size_t i = 0; i < n; i++)
-		dst[i] = t->p[i] >= 0x20 && t->p[i] < 0x7f ? (char)t->p[i]
-							     : '?';
+		dst[i] =
+			t->p[i] >= 0x20 && t->p[i] < 0x7f ? (char)t->p[i] : '?';
 	dst[n] = '\0';
 }
 
@@ -243,7 +243,8 @@ static int on_hello(struct control *c, const struct said *s)
 	if (s->version != WIRE_VERSION) {
 		(void)err_set(&err, EPROTO,
 			"the guest speaks protocol %u, this coved %u: build "
-			"the kernel image again", s->version, WIRE_VERSION);
+			"the kernel image again",
+			s->version, WIRE_VERSION);
 		sandbox_fail(sb, &err);
 		return -EPROTO;
 	}
@@ -379,8 +380,9 @@ static void on_stream(struct loop *l, struct watch *w, uint32_t events)
 		/* Frames left over from the budget come first. */
 		n = buf_read_fd(&c->in, w->fd,
 			MIN((size_t)READ_SIZE, c->in.max - buf_len(&c->in)));
-		if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR &&
-				      n != -ENOBUFS)) {
+		if (n == 0 ||
+			(n < 0 && n != -EAGAIN && n != -EINTR &&
+				n != -ENOBUFS)) {
 			(void)take_frames(c);
 			if (sb->ctl == c)
 				on_lost(c);
@@ -420,8 +422,8 @@ static void went_silent(struct control *c)
 	if (sb->state != SB_RUNNING)
 		return;
 	sandbox_event(sb, "unresponsive", "the guest stopped answering");
-	(void)sandbox_set_state(sb, SB_UNRESPONSIVE,
-		"the guest does not answer", NULL);
+	(void)sandbox_set_state(
+		sb, SB_UNRESPONSIVE, "the guest does not answer", NULL);
 }
 
 /*

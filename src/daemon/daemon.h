@@ -28,14 +28,15 @@ struct daemon {
 	struct list bridges;   /* exec streams, see bridge.h */
 	size_t n_conns;
 	size_t max_conns;
-	struct watch listen;   /* fd -1 when not listening */
-	struct timer sweep;    /* closes connections that say nothing */
-	uint8_t *scratch;      /* SCRATCH_SIZE; used within one callback only */
+	struct watch listen; /* fd -1 when not listening */
+	struct timer sweep;  /* closes connections that say nothing */
+	uint8_t *scratch;    /* SCRATCH_SIZE; used within one callback only */
 	bool store_is_new;
 	int lock_fd; /* state/coved.lock, -1 in tests */
-	uint64_t stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */
+	uint64_t
+		stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */
 	uint64_t linger_ms;
-	uint64_t counter;      /* of refused requests and dropped messages */
+	uint64_t counter; /* of refused requests and dropped messages */
 };
 
 #endif

@@ -16,41 +16,42 @@ int json_read(const void *p, size_t len, json_t **ret, struct err *err)
 			JSON_BODY_MAX);
 	j = json_loadb((const char *)p, len, JSON_REJECT_DUPLICATES, &e);
 	if (!j)
-		return err_set(err, EINVAL, "invalid JSON, line %d column %d: "
-			"%.100s", e.line, e.column, e.text);
+		return err_set(err, EINVAL,
+			"invalid JSON, line %d column %d: "
+			"%.100s",
+			e.line, e.column, e.text);
 	*ret = j;
 	return 0;
 }
 
-static int read_str(const struct field *f, json_t *v, char **dst,
-	struct err *err)
+static int read_str(
+	const struct field *f, json_t *v, char **dst, struct err *err)
 {
 	const char *s = json_string_value(v);
 	size_t len = json_string_length(v);
 
 	if (!s)
-		return err_set(err, EINVAL, "field '%s' must be a string",
-			f->name);
+		return err_set(
+			err, EINVAL, "field '%s' must be a string", f->name);
 	if (strlen(s) != len)
 		return err_set(err, EINVAL, "field '%s' holds a NUL", f->name);
 	if (len > f->max || len < f->min)
 		return err_set(err, EINVAL,
 			"field '%s' must have %llu to %llu bytes", f->name,
-			(unsigned long long)f->min,
-			(unsigned long long)f->max);
+			(unsigned long long)f->min, (unsigned long long)f->max);
 	free(*dst);
 	*dst = xstrdup(s);
 	return 0;
 }
 
-static int read_uint(const struct field *f, json_t *v, uint64_t *ret,
-	struct err *err)
+static int read_uint(
+	const struct field *f, json_t *v, uint64_t *ret, struct err *err)
 {
 	json_int_t i = json_integer_value(v);
 
 	if (!json_is_integer(v))
-		return err_set(err, EINVAL, "field '%s' must be an integer",
-			f->name);
+		return err_set(
+			err, EINVAL, "field '%s' must be an integer", f->name);
 	if (i < 0 || (uint64_t)i < f->min || (uint64_t)i > f->max)
 		return err_set(err, EINVAL,
 			"field '%s' is %lld; possible: %llu to %llu", f->name,
@@ -60,8 +61,8 @@ static int read_uint(const struct field *f, json_t *v, uint64_t *ret,
 	return 0;
 }
 
-static int read_field(const struct field *f, json_t *v, char *dst,
-	struct err *err)
+static int read_field(
+	const struct field *f, json_t *v, char *dst, struct err *err)
 {
 	void *to = dst + f->offset;
 	uint64_t u = 0;
@@ -89,16 +90,17 @@ static int read_field(const struct field *f, json_t *v, char *dst,
 	case FIELD_JSON:
 		if (json_typeof(v) != f->json)
 			return err_set(err, EINVAL, "field '%s' must be %s",
-				f->name, f->json == JSON_ARRAY ? "an array"
-							       : "an object");
+				f->name,
+				f->json == JSON_ARRAY ? "an array"
+						      : "an object");
 		*(json_t **)to = v;
 		return 0;
 	}
 	return 0;
 }
 
-static const struct field *find(const struct field *table, size_t n,
-	const char *name)
+static const struct field *find(
+	const struct field *table, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (streq(table[i].name, name))
@@ -115,12 +117,12 @@ int fields_read(json_t *object, const struct field *table, size_t n, void *dst,
 
 	if (!json_is_object(object))
 		return err_set(err, EINVAL, "a JSON object is expected");
-	json_object_foreach(object, key, v) {
+	json_object_foreach (object, key, v) {
 		const struct field *f = find(table, n, key);
 
 		if (!f)
-			return err_set(err, EINVAL, "unknown field '%.60s'",
-				key);
+			return err_set(
+				err, EINVAL, "unknown field '%.60s'", key);
 		if (json_is_null(v))
 			continue;
 		r = read_field(f, v, (char *)dst, err);

@@ -34,8 +34,8 @@ static uint64_t cgroup_limit(void)
 static int read_boot_id(char *dst, size_t size, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t n = fd_slurp_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id",
-		64, &text);
+	ssize_t n = fd_slurp_at(
+		AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text);
 
 	if (n < 0)
 		return err_sys(err, (int)-n, "read the kernel's boot id");

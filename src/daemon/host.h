@@ -10,7 +10,7 @@
 
 struct host {
 	uint32_t cpus;
-	uint64_t memory; /* bytes */
+	uint64_t memory;  /* bytes */
 	uint64_t boot_ns; /* CLOCK_REALTIME when coved started */
 	char boot_id[40]; /* of the kernel; proc ids are only valid within it */
 };

@@ -41,14 +41,14 @@ static void copy_text(char *dst, size_t size, const char *src, size_t len)
 	size_t n = MIN(len, size - 1);
 
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (uint8_t)src[i] < 0x20 || src[i] == 0x7f ? ' ' : src[i];
+		dst[i] =
+			(uint8_t)src[i] < 0x20 || src[i] == 0x7f ? ' ' : src[i];
 	dst[n] = '\0';
 }
 
 static void tell(struct job *j)
 {
-	list_for_each_safe(it, &j->watchers)
-	{
+	list_for_each_safe (it, &j->watchers) {
 		struct job_watcher *w =
 			list_entry(it, struct job_watcher, link);
 
@@ -62,8 +62,8 @@ static void take_text(json_t *obj, const char *key, char *dst, size_t size)
 	json_t *v = json_object_get(obj, key);
 
 	if (json_is_string(v))
-		copy_text(dst, size, json_string_value(v),
-			json_string_length(v));
+		copy_text(
+			dst, size, json_string_value(v), json_string_length(v));
 }
 
 static void take_count(json_t *obj, const char *key, uint64_t *ret)
@@ -197,8 +197,7 @@ static int result_of(struct job *j, struct err *err)
 	if (reap(j->pidfd, &si) < 0)
 		return err_set(err, EIO, "%s: lost track of it", j->key);
 	if (j->err.code)
-		return err_set(err, j->err.code, "%s: %s", j->key,
-			j->err.text);
+		return err_set(err, j->err.code, "%s: %s", j->key, j->err.text);
 	if (si.si_code != CLD_EXITED)
 		return err_set(err, EIO, "%s: killed by signal %d", j->key,
 			si.si_status);
@@ -227,8 +226,8 @@ static void on_end(struct loop *l, struct watch *w, uint32_t events)
 	loop_unwatch(l, &j->end);
 	list_del(&j->link);
 	while (!list_empty(&j->watchers)) {
-		struct job_watcher *jw = list_entry(
-			j->watchers.next, struct job_watcher, link);
+		struct job_watcher *jw =
+			list_entry(j->watchers.next, struct job_watcher, link);
 
 		list_del(&jw->link);
 		jw->done(jw, r, &err);
@@ -238,8 +237,7 @@ static void on_end(struct loop *l, struct watch *w, uint32_t events)
 
 static struct job *find(const struct daemon *d, const char *key)
 {
-	list_for_each(it, &d->jobs)
-	{
+	list_for_each (it, &d->jobs) {
 		struct job *j = list_entry(it, struct job, link);
 
 		if (streq(j->key, key))
@@ -250,8 +248,7 @@ static struct job *find(const struct daemon *d, const char *key)
 
 bool job_running(const struct daemon *d, const char *key_prefix)
 {
-	list_for_each(it, &d->jobs)
-	{
+	list_for_each (it, &d->jobs) {
 		struct job *j = list_entry(it, struct job, link);
 
 		if (strncmp(j->key, key_prefix, strlen(key_prefix)) == 0)

@@ -136,8 +136,8 @@ int path_check(const char *path, const char *what, struct err *err)
 	size_t n;
 
 	if (path[0] != '/')
-		return err_set(err, EINVAL, "%s '%.200s' is not absolute", what,
-			path);
+		return err_set(
+			err, EINVAL, "%s '%.200s' is not absolute", what, path);
 	if (strlen(path) >= AGENT_PATH_MAX)
 		return err_set(err, EINVAL, "%s is longer than %u bytes", what,
 			AGENT_PATH_MAX - 1);

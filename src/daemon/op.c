@@ -133,13 +133,13 @@ static void on_removed(struct op *op)
 		return;
 	}
 	if (err.code == 0)
-		(void)err_set(&err, EBUSY, "sandbox '%s' was removed",
-			sb->row.name);
+		(void)err_set(
+			&err, EBUSY, "sandbox '%s' was removed", sb->row.name);
 	op_fail(op, &err);
 }
 
-static void on_note(struct observer *o, struct sandbox *sb,
-	enum sandbox_note note)
+static void on_note(
+	struct observer *o, struct sandbox *sb, enum sandbox_note note)
 {
 	struct op *op = container_of(o, struct op, obs);
 
@@ -157,9 +157,9 @@ static void fail_state(struct op *op)
 	struct err err = sb->err;
 
 	if (err.code == 0)
-		(void)err_set(&err, EIO, "sandbox '%s' is %s%s%s",
-			sb->row.name, state_name(sb->state),
-			sb->row.reason[0] ? ": " : "", sb->row.reason);
+		(void)err_set(&err, EIO, "sandbox '%s' is %s%s%s", sb->row.name,
+			state_name(sb->state), sb->row.reason[0] ? ": " : "",
+			sb->row.reason);
 	op_fail(op, &err);
 }
 
@@ -197,8 +197,8 @@ static void switch_protocols(struct op *op, int guest)
 	sandbox_exec_begin(op->sb);
 	client = conn_detach(op->c, &early);
 	op_end(op, &d->loop);
-	if (bridge_start(&d->loop, &d->bridges, client, guest, &early, &head, d->scratch,
-		    SCRATCH_SIZE, on_bridge_end, use) < 0)
+	if (bridge_start(&d->loop, &d->bridges, client, guest, &early, &head,
+		    d->scratch, SCRATCH_SIZE, on_bridge_end, use) < 0)
 		on_bridge_end(use);
 	buf_done(&early);
 	buf_done(&head);
@@ -217,7 +217,8 @@ static void on_dialed(struct dial *dl, int fd)
 	/* The engine may just have ended: then the state tells, soon. */
 	(void)err_set(&err, ETIMEDOUT,
 		"the agent in sandbox '%s' did not answer (%s); see: cove logs "
-		"%s", op->sb->row.name, strerror(-fd), op->sb->row.name);
+		"%s",
+		op->sb->row.name, strerror(-fd), op->sb->row.name);
 	op_fail(op, &err);
 }
 

@@ -70,8 +70,10 @@ static int need_template(struct sandbox *sb, struct err *err)
 		return image_job(sb, "shell", "template-shell",
 			"building the template 'shell'", err);
 	if (r == 0)
-		return err_set(err, ENOENT, "no template named '%s'; see: "
-			"cove template ls", name);
+		return err_set(err, ENOENT,
+			"no template named '%s'; see: "
+			"cove template ls",
+			name);
 	r = cache_template_open(&sb->d->paths, digest, &t, err);
 	if (r < 0)
 		return r;
@@ -92,12 +94,12 @@ static int need_kernel(struct sandbox *sb, struct err *err)
 
 	if (r != 0)
 		return r;
-	return image_job(sb, "kernel", "kernel", "fetching the guest kernel",
-		err);
+	return image_job(
+		sb, "kernel", "kernel", "fetching the guest kernel", err);
 }
 
-static int need_base(struct sandbox *sb, const char *kind, uint64_t size,
-	struct err *err)
+static int need_base(
+	struct sandbox *sb, const char *kind, uint64_t size, struct err *err)
 {
 	int r = disk_base_ready(sb->d, kind, size, err);
 
@@ -129,11 +131,11 @@ static int need_disks(struct sandbox *sb, struct err *err)
 		return err_sys(err, errno, "%s", dir);
 	if (!sb->row.fresh || faccessat(fd, "docker.img", F_OK, 0) == 0)
 		return 1;
-	r = disk_copy(sb->d, DISK_KIND_UPPER, sb->spec.disk, fd, "disk.img",
-		err);
+	r = disk_copy(
+		sb->d, DISK_KIND_UPPER, sb->spec.disk, fd, "disk.img", err);
 	if (r == 0)
-		r = disk_copy(sb->d, DISK_KIND_DOCKER, sb->spec.docker_disk,
-			fd, "docker.img", err);
+		r = disk_copy(sb->d, DISK_KIND_DOCKER, sb->spec.docker_disk, fd,
+			"docker.img", err);
 	return r < 0 ? r : 1;
 }
 
@@ -146,7 +148,8 @@ void sandbox_prepare(struct sandbox *sb)
 	if (++sb->prepare_rounds > ROUNDS_MAX) {
 		(void)err_set(&err, EIO,
 			"cove-image ended well but what was asked for is not "
-			"in %s", sb->d->paths.cache);
+			"in %s",
+			sb->d->paths.cache);
 		sandbox_fail(sb, &err);
 		return;
 	}

@@ -49,8 +49,8 @@ static uint64_t tree_bytes(const char *path, unsigned depth)
 	return sum;
 }
 
-static void found(struct sweep *s, const char *kind, const char *name,
-	const char *path)
+static void found(
+	struct sweep *s, const char *kind, const char *name, const char *path)
 {
 	uint64_t bytes = tree_bytes(path, 8);
 	struct err err = {0};
@@ -69,8 +69,8 @@ static void found(struct sweep *s, const char *kind, const char *name,
 
 typedef bool unused_fn(struct sweep *s, const char *dir, const char *name);
 
-static void each(struct sweep *s, const char *dir, const char *kind,
-	unused_fn *unused)
+static void each(
+	struct sweep *s, const char *dir, const char *kind, unused_fn *unused)
 {
 	_cleanup_(closedirp) DIR *dp = opendir(dir);
 	struct dirent *e;
@@ -102,8 +102,8 @@ static bool digest_named(const char *templates, const char *digest)
 	while (dp && (e = readdir(dp))) {
 		const char *slash;
 
-		n = readlinkat(dirfd(dp), e->d_name, target,
-			sizeof(target) - 1);
+		n = readlinkat(
+			dirfd(dp), e->d_name, target, sizeof(target) - 1);
 		if (n < 0)
 			continue;
 		target[n] = '\0';
@@ -129,8 +129,7 @@ static bool template_unused(struct sweep *s, const char *dir, const char *name)
 	if (streq(name, "names") || job_running(s->d, "template") ||
 		!is_finished_dir(dir, name) || digest_named(dir, name))
 		return false;
-	list_for_each(it, &s->d->sandboxes)
-	{
+	list_for_each (it, &s->d->sandboxes) {
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
 		if (streq(sb->row.digest, name) || sb->row.digest[0] == '\0')
@@ -168,8 +167,7 @@ static bool disk_unused(struct sweep *s, const char *dir, const char *name)
 	size = strtoull(name + 5, &end, 10);
 	if (*end != '-')
 		return false;
-	list_for_each(it, &s->d->sandboxes)
-	{
+	list_for_each (it, &s->d->sandboxes) {
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
 		if (sb->spec.disk == size || sb->spec.docker_disk == size)
@@ -209,6 +207,6 @@ json_t *prune(struct daemon *d, bool dry_run, struct err *err)
 	each(&s, names, "name", name_dangles);
 	each(&s, kernels, "kernel", kernel_unused);
 	each(&s, disks, "empty-disk", disk_unused);
-	return json_pack("{s:o, s:I}", "items", s.items, "bytes",
-		(json_int_t)s.bytes);
+	return json_pack(
+		"{s:o, s:I}", "items", s.items, "bytes", (json_int_t)s.bytes);
 }

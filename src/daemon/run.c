@@ -108,8 +108,8 @@ static int listen_api(struct daemon *d, struct err *err)
 	(void)unlinkat(dir, SOCKET_NAME, 0);
 	fd = sock_listen_at(dir, SOCKET_NAME, 0600);
 	if (fd < 0)
-		return err_sys(err, -fd, "listen on %s/%s", d->paths.run,
-			SOCKET_NAME);
+		return err_sys(
+			err, -fd, "listen on %s/%s", d->paths.run, SOCKET_NAME);
 	r = fd_nonblock(fd, true);
 	if (r == 0)
 		r = loop_watch(&d->loop, &d->listen, fd, EPOLLIN, on_listen);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVENT_TOKENS 20u     /* events a guest may cause in one burst */
+#define EVENT_TOKENS 20u /* events a guest may cause in one burst */
 #define EVENT_REFILL_MS 3000u
 
 static const char *const state_names[] = {
@@ -43,8 +43,7 @@ bool state_parse(const char *name, enum sandbox_state *ret)
 
 struct sandbox *sandbox_find_name(const struct daemon *d, const char *name)
 {
-	list_for_each(it, &d->sandboxes)
-	{
+	list_for_each (it, &d->sandboxes) {
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
 		if (streq(sb->row.name, name))
@@ -55,8 +54,7 @@ struct sandbox *sandbox_find_name(const struct daemon *d, const char *name)
 
 struct sandbox *sandbox_find(const struct daemon *d, const char *name_or_id)
 {
-	list_for_each(it, &d->sandboxes)
-	{
+	list_for_each (it, &d->sandboxes) {
 		struct sandbox *sb = list_entry(it, struct sandbox, link);
 
 		if (streq(sb->row.id, name_or_id))
@@ -92,8 +90,8 @@ void sandbox_notify(struct sandbox *sb, enum sandbox_note note)
 
 	list_init(&told);
 	while (!list_empty(&sb->observers)) {
-		struct observer *o = list_entry(
-			sb->observers.next, struct observer, link);
+		struct observer *o =
+			list_entry(sb->observers.next, struct observer, link);
 
 		list_del(&o->link);
 		list_add_tail(&told, &o->link);
@@ -277,8 +275,9 @@ static int load_spec(struct sandbox *sb, struct err *err)
 
 	if (r == 0)
 		r = spec_read(j, &sb->d->host, &sb->spec, err);
-	if (r == 0 && (!sb->spec.name || !id_is_valid(sb->row.id) ||
-			      !state_parse(sb->row.state, &sb->state)))
+	if (r == 0 &&
+		(!sb->spec.name || !id_is_valid(sb->row.id) ||
+			!state_parse(sb->row.state, &sb->state)))
 		r = err_set(err, EBADMSG, "unknown values");
 	return r < 0 ? err_wrap(err, "sandbox '%s' in the store", sb->row.name)
 		     : 0;
@@ -301,10 +300,10 @@ struct sandbox *sandbox_load(struct daemon *d, struct row *row, struct err *err)
 void sandbox_progress(struct sandbox *sb, const char *step, const char *text)
 {
 	sb->progress = (struct progress){0};
-	(void)snprintf(sb->progress.step, sizeof(sb->progress.step), "%s",
-		step);
-	(void)snprintf(sb->progress.text, sizeof(sb->progress.text), "%s",
-		text);
+	(void)snprintf(
+		sb->progress.step, sizeof(sb->progress.step), "%s", step);
+	(void)snprintf(
+		sb->progress.text, sizeof(sb->progress.text), "%s", text);
 	sandbox_notify(sb, NOTE_PROGRESS);
 }
 
@@ -384,8 +383,7 @@ int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err)
 		sb->d->backend->quit(&sb->engine);
 		timeout_ms = 0;
 	}
-	loop_timer(l, &sb->stop, timeout_ms + sb->d->stop_grace_ms,
-		stop_late);
+	loop_timer(l, &sb->stop, timeout_ms + sb->d->stop_grace_ms, stop_late);
 	return 0;
 }
 
@@ -529,6 +527,6 @@ static void linger_over(struct loop *l, struct timer *t)
 void sandbox_orphaned(struct sandbox *sb)
 {
 	if (sb->spec.remove && !sb->had_exec && !sb->removing)
-		loop_timer(&sb->d->loop, &sb->linger,
-			sb->d->linger_ms, linger_over);
+		loop_timer(&sb->d->loop, &sb->linger, sb->d->linger_ms,
+			linger_over);
 }

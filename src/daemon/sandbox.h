@@ -56,8 +56,8 @@ enum sandbox_note {
  */
 struct observer {
 	struct list link;
-	void (*fn)(struct observer *o, struct sandbox *sb,
-		enum sandbox_note note);
+	void (*fn)(
+		struct observer *o, struct sandbox *sb, enum sandbox_note note);
 };
 
 struct control;
@@ -95,7 +95,7 @@ struct sandbox {
 	bool removing;    /* remove it once the engine is gone */
 	bool had_exec;
 	unsigned n_execs;
-	char why_ended[160]; /* how the engine's processes ended */
+	char why_ended[160];   /* how the engine's processes ended */
 	unsigned event_tokens; /* a guest cannot fill the store with events */
 	uint64_t event_ms;
 	struct task free_task;
@@ -112,8 +112,8 @@ struct sandbox *sandbox_find_name(const struct daemon *d, const char *name);
 int sandbox_create(struct daemon *d, struct spec *spec, struct sandbox **ret,
 	struct err *err);
 /* From a row of the store, as it is; the caller decides what is true now. */
-struct sandbox *sandbox_load(struct daemon *d, struct row *row,
-	struct err *err);
+struct sandbox *sandbox_load(
+	struct daemon *d, struct row *row, struct err *err);
 /* Frees the object only: coved goes, the sandbox stays. */
 void sandbox_free(struct sandbox *sb);
 
@@ -129,8 +129,8 @@ int sandbox_remove(struct sandbox *sb, struct err *err);
 /* A record for inspect and logs; type is a word, text may be hostile. */
 void sandbox_event(struct sandbox *sb, const char *type, const char *text);
 /* The guest's own events: a few a minute. */
-void sandbox_guest_event(struct sandbox *sb, const char *type,
-	const char *text);
+void sandbox_guest_event(
+	struct sandbox *sb, const char *type, const char *text);
 void sandbox_exec_begin(struct sandbox *sb);
 void sandbox_exec_end(struct sandbox *sb);
 /* The client that created it went away (spec.remove). */

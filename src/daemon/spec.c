@@ -94,7 +94,7 @@ static int read_env(struct spec *s, json_t *env, struct err *err)
 	if (json_object_size(s->env) > SPEC_ENV_MAX)
 		return err_set(err, EINVAL, "more than %u variables in 'env'",
 			SPEC_ENV_MAX);
-	json_object_foreach(s->env, key, v) {
+	json_object_foreach (s->env, key, v) {
 		if (env_name_check(key, err) < 0)
 			return -EINVAL;
 		text = json_string_value(v);
@@ -147,14 +147,14 @@ static int refuse_zero(json_t *j, struct err *err)
 		json_t *v = json_object_get(j, names[i]);
 
 		if (json_is_integer(v) && json_integer_value(v) == 0)
-			return err_set(err, ERANGE, "'%s' must not be 0",
-				names[i]);
+			return err_set(
+				err, ERANGE, "'%s' must not be 0", names[i]);
 	}
 	return 0;
 }
 
-int spec_read(json_t *j, const struct host *host, struct spec *ret,
-	struct err *err)
+int spec_read(
+	json_t *j, const struct host *host, struct spec *ret, struct err *err)
 {
 	_cleanup_(raw_done) struct raw raw = {0};
 	int r;

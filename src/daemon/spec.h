@@ -34,9 +34,9 @@ struct workspace {
 };
 
 struct spec {
-	char *name;     /* NULL: to be chosen */
+	char *name; /* NULL: to be chosen */
 	char *template;
-	char *engine;   /* "auto", "kvm", "qemu" */
+	char *engine; /* "auto", "kvm", "qemu" */
 	struct workspace *workspaces;
 	size_t n_workspaces;
 	uint32_t cpus;
@@ -50,8 +50,8 @@ struct spec {
 };
 
 /* Reads the shape; what is missing gets the default of this host. */
-int spec_read(json_t *j, const struct host *host, struct spec *ret,
-	struct err *err);
+int spec_read(
+	json_t *j, const struct host *host, struct spec *ret, struct err *err);
 /* -ERANGE with the possible range, -ENOENT or -EINVAL for paths. */
 int spec_check(const struct spec *s, const struct host *host,
 	const struct paths *paths, struct err *err);

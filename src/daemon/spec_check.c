@@ -34,25 +34,25 @@ static int check_count(const char *what, uint64_t v, uint64_t min, uint64_t max,
 		(unsigned long long)max);
 }
 
-static int check_limits(const struct spec *s, const struct host *host,
-	struct err *err)
+static int check_limits(
+	const struct spec *s, const struct host *host, struct err *err)
 {
 	int r;
 
-	r = check_count("cpus", s->cpus, 1, MIN(host->cpus, SPEC_CPUS_MAX),
-		err);
+	r = check_count(
+		"cpus", s->cpus, 1, MIN(host->cpus, SPEC_CPUS_MAX), err);
 	if (r == 0)
 		r = check_size("memory", s->memory, SPEC_MEMORY_MIN,
 			MIN(host->memory, SPEC_MEMORY_MAX), err);
 	if (r == 0)
-		r = check_size("disk", s->disk, SPEC_DISK_MIN, SPEC_DISK_MAX,
-			err);
+		r = check_size(
+			"disk", s->disk, SPEC_DISK_MIN, SPEC_DISK_MAX, err);
 	if (r == 0)
 		r = check_size("docker-disk", s->docker_disk, SPEC_DISK_MIN,
 			SPEC_DISK_MAX, err);
 	if (r == 0)
-		r = check_count("pids", s->pids, SPEC_PIDS_MIN, SPEC_PIDS_MAX,
-			err);
+		r = check_count(
+			"pids", s->pids, SPEC_PIDS_MIN, SPEC_PIDS_MAX, err);
 	if (r == 0 && s->timeout_ms > 0)
 		r = check_count("timeout_ms", s->timeout_ms, SPEC_TIMEOUT_MIN,
 			SPEC_TIMEOUT_MAX, err);
@@ -71,12 +71,14 @@ static int check_guest_path(const char *path, struct err *err)
 		if (streq(path, exact[i]))
 			return err_set(err, EINVAL,
 				"a workspace cannot take the place of '%s' in "
-				"the sandbox", path);
+				"the sandbox",
+				path);
 	for (size_t i = 0; i < ARRAY_SIZE(below); i++)
 		if (path_below(path, below[i]))
 			return err_set(err, EINVAL,
 				"a workspace cannot lie below '%s' in the "
-				"sandbox", below[i]);
+				"sandbox",
+				below[i]);
 	return 0;
 }
 
@@ -84,8 +86,8 @@ static int check_guest_path(const char *path, struct err *err)
  * Whoever can write Cove's own files from inside can change other sandboxes'
  * disks and what coved believes: never shared, in neither direction.
  */
-static int check_own_dirs(const char *host, const struct paths *paths,
-	struct err *err)
+static int check_own_dirs(
+	const char *host, const struct paths *paths, struct err *err)
 {
 	const char *const own[] = {
 		paths->state, paths->run, paths->cache, paths->config};
@@ -122,8 +124,8 @@ int workspace_open(const struct workspace *w, int *ret_fd, uint32_t *ret_flags,
 	return 0;
 }
 
-static int check_workspace(const struct workspace *w, const struct paths *paths,
-	struct err *err)
+static int check_workspace(
+	const struct workspace *w, const struct paths *paths, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *real = NULL;
@@ -147,8 +149,8 @@ static int check_workspace(const struct workspace *w, const struct paths *paths,
 	return check_own_dirs(real, paths, err);
 }
 
-static int check_workspaces(const struct spec *s, const struct paths *paths,
-	struct err *err)
+static int check_workspaces(
+	const struct spec *s, const struct paths *paths, struct err *err)
 {
 	int r;
 

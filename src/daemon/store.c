@@ -71,8 +71,8 @@ static int sql_err(const struct store *s, struct err *err, const char *what)
 	case SQLITE_CONSTRAINT:
 		return err_set(err, EEXIST, "%s: already there", what);
 	case SQLITE_READONLY:
-		return err_set(err, EROFS, "%s: %s cannot be written", what,
-			s->path);
+		return err_set(
+			err, EROFS, "%s: %s cannot be written", what, s->path);
 	case SQLITE_IOERR: {
 		int e = sqlite3_system_errno(s->db);
 
@@ -95,8 +95,8 @@ static void finalizep(sqlite3_stmt **st)
 #define _cleanup_stmt_ _cleanup_(finalizep)
 
 /* Binds by format: 't' const char *, 'i' int64_t. */
-static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *fmt,
-	va_list ap)
+static sqlite3_stmt *prepare(
+	struct store *s, const char *sql, const char *fmt, va_list ap)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int r = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
@@ -125,8 +125,8 @@ static int run(struct store *s, struct err *err, const char *what,
 	return 0;
 }
 
-static int exec(struct store *s, struct err *err, const char *what,
-	const char *sql)
+static int exec(
+	struct store *s, struct err *err, const char *what, const char *sql)
 {
 	if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return sql_err(s, err, what);
@@ -145,8 +145,8 @@ static int commit(struct store *s, int r, struct err *err, const char *what)
 }
 
 /* One integer, e.g. of a PRAGMA. */
-static int query_int(struct store *s, const char *sql, int64_t *ret,
-	struct err *err)
+static int query_int(
+	struct store *s, const char *sql, int64_t *ret, struct err *err)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 
@@ -202,14 +202,15 @@ static int check_schema(struct store *s, struct err *err)
 
 	r = query_int(s, "PRAGMA application_id", &app, err);
 	if (r == 0)
-		r = query_int(s, "SELECT count(*) FROM sqlite_schema", &tables,
-			err);
+		r = query_int(
+			s, "SELECT count(*) FROM sqlite_schema", &tables, err);
 	if (r < 0)
 		return r;
 	if (tables > 0 && app != APPLICATION_ID)
 		return err_set(err, EBADMSG,
 			"%s is a database of another program; it was left as "
-			"it is", s->path);
+			"it is",
+			s->path);
 	if (tables > 0)
 		r = quick_check(s, err);
 	if (r == 0 && tables > 0)
@@ -226,8 +227,8 @@ static int check_schema(struct store *s, struct err *err)
 	return 0;
 }
 
-static int forget_other_boots(struct store *s, const char *boot_id,
-	struct err *err)
+static int forget_other_boots(
+	struct store *s, const char *boot_id, struct err *err)
 {
 	int r = exec(s, err, "open",
 		"CREATE TEMP TABLE boot(id TEXT NOT NULL) STRICT;");
@@ -328,8 +329,8 @@ int store_delete(struct store *s, const char *id, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = run(s, err, "remove the sandbox", "DELETE FROM sandbox WHERE id = ?",
-		"t", id);
+	r = run(s, err, "remove the sandbox",
+		"DELETE FROM sandbox WHERE id = ?", "t", id);
 	if (r == 0)
 		r = store_proc_clear(s, id, err);
 	if (r == 0)
@@ -399,8 +400,8 @@ int store_proc_clear_role(struct store *s, const char *role, struct err *err)
 		"DELETE FROM process WHERE role = ?", "t", role);
 }
 
-int store_proc_each(struct store *s, store_proc_fn *fn, void *arg,
-	struct err *err)
+int store_proc_each(
+	struct store *s, store_proc_fn *fn, void *arg, struct err *err)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int step;
@@ -421,8 +422,8 @@ int store_proc_each(struct store *s, store_proc_fn *fn, void *arg,
 	return step == SQLITE_DONE ? 0 : sql_err(s, err, "read the processes");
 }
 
-int store_event_put(struct store *s, const char *id, const struct event *e,
-	struct err *err)
+int store_event_put(
+	struct store *s, const char *id, const struct event *e, struct err *err)
 {
 	int r = exec(s, err, "save an event", "BEGIN IMMEDIATE");
 

@@ -20,7 +20,7 @@ struct store;
 struct row {
 	char *id;
 	char *name;
-	char *spec;   /* JSON, see spec.h */
+	char *spec; /* JSON, see spec.h */
 	char *state;
 	char *reason;
 	char *digest; /* of the template in use; "" before it is known */
@@ -64,8 +64,8 @@ int store_proc_clear(struct store *s, const char *owner, struct err *err);
 int store_proc_clear_role(struct store *s, const char *role, struct err *err);
 typedef void store_proc_fn(void *arg, const char *owner, const char *role,
 	const struct proc_id *id);
-int store_proc_each(struct store *s, store_proc_fn *fn, void *arg,
-	struct err *err);
+int store_proc_each(
+	struct store *s, store_proc_fn *fn, void *arg, struct err *err);
 
 int store_event_put(struct store *s, const char *id, const struct event *e,
 	struct err *err);

@@ -7,13 +7,13 @@
 #include <errno.h>
 
 enum state {
-	ST_DATA,      /* plain body, or the data of a chunk */
-	ST_SIZE,      /* hex digits */
-	ST_EXT,       /* chunk extension, ignored */
-	ST_SIZE_LF,   /* the LF after size or extension */
-	ST_DATA_CR,   /* the CRLF after a chunk's data */
+	ST_DATA,    /* plain body, or the data of a chunk */
+	ST_SIZE,    /* hex digits */
+	ST_EXT,     /* chunk extension, ignored */
+	ST_SIZE_LF, /* the LF after size or extension */
+	ST_DATA_CR, /* the CRLF after a chunk's data */
 	ST_DATA_LF,
-	ST_TRAILER,   /* trailer section up to the empty line */
+	ST_TRAILER, /* trailer section up to the empty line */
 	ST_DONE,
 };
 
@@ -141,8 +141,8 @@ static size_t take_data(struct http_body *b, size_t len)
 		return len;
 	b->left -= n;
 	if (b->left == 0)
-		b->state = b->framing == HTTP_BODY_CHUNKED ? ST_DATA_CR
-							   : ST_DONE;
+		b->state =
+			b->framing == HTTP_BODY_CHUNKED ? ST_DATA_CR : ST_DONE;
 	return n;
 }
 

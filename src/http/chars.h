@@ -12,7 +12,7 @@
 #define HTTP_C_VALUE 2u  /* field value: HTAB, SP, VCHAR, obs-text */
 #define HTTP_C_TARGET 4u /* request target: VCHAR but no '#', '"', '<', ... */
 #define HTTP_C_HEX 8u
-#define HTTP_C_HOST 16u  /* reg-name, address, port and brackets */
+#define HTTP_C_HOST 16u /* reg-name, address, port and brackets */
 
 extern const uint8_t http_chars[256];
 

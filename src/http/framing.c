@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* Next element of a comma-separated list, trimmed. False at the end. */
-static bool next_token(const char **s, size_t *len, const char **ret,
-	size_t *ret_len)
+static bool next_token(
+	const char **s, size_t *len, const char **ret, size_t *ret_len)
 {
 	const char *comma;
 	size_t n;
@@ -26,8 +26,8 @@ static bool next_token(const char **s, size_t *len, const char **ret,
 		(*ret)++;
 		(*ret_len)--;
 	}
-	while (*ret_len > 0 && ((*ret)[*ret_len - 1] == ' ' ||
-				       (*ret)[*ret_len - 1] == '\t'))
+	while (*ret_len > 0 &&
+		((*ret)[*ret_len - 1] == ' ' || (*ret)[*ret_len - 1] == '\t'))
 		(*ret_len)--;
 	return true;
 }
@@ -46,8 +46,8 @@ static bool value_has(const struct http_head *h, const struct http_field *f,
 	return false;
 }
 
-bool http_has_token(const struct http_head *h, const char *name,
-	const char *token)
+bool http_has_token(
+	const struct http_head *h, const char *name, const char *token)
 {
 	for (size_t i = 0; i < h->n_fields; i++)
 		if (http_span_is_ci(h, h->fields[i].name, name) &&
@@ -56,8 +56,8 @@ bool http_has_token(const struct http_head *h, const char *name,
 	return false;
 }
 
-static bool connection_names(const struct http_head *h, const char *token,
-	size_t len)
+static bool connection_names(
+	const struct http_head *h, const char *token, size_t len)
 {
 	for (size_t i = 0; i < h->n_fields; i++)
 		if (h->fields[i].known == HTTP_F_CONNECTION &&
@@ -112,8 +112,8 @@ struct seen {
 	uint64_t value;
 };
 
-static int see_field(struct http_parser *p, const struct http_field *f,
-	struct seen *s)
+static int see_field(
+	struct http_parser *p, const struct http_field *f, struct seen *s)
 {
 	const struct http_head *h = &p->head;
 
@@ -125,19 +125,20 @@ static int see_field(struct http_parser *p, const struct http_field *f,
 		return 0;
 	case HTTP_F_CONTENT_LENGTH:
 		if (s->length)
-			return http_refuse(p, 400, "more than one Content-Length");
-		if (parse_length(http_ptr(h, f->value), f->value.len,
-			    &s->value) < 0)
+			return http_refuse(
+				p, 400, "more than one Content-Length");
+		if (parse_length(
+			    http_ptr(h, f->value), f->value.len, &s->value) < 0)
 			return http_refuse(p, 400, "malformed Content-Length");
 		s->length = f;
 		return 0;
 	case HTTP_F_TRANSFER_ENCODING:
 		if (s->coding)
-			return http_refuse(p, 400,
-				"more than one Transfer-Encoding");
+			return http_refuse(
+				p, 400, "more than one Transfer-Encoding");
 		if (!http_span_is_ci(h, f->value, "chunked"))
-			return http_refuse(p, 501,
-				"transfer encoding other than chunked");
+			return http_refuse(
+				p, 501, "transfer encoding other than chunked");
 		s->coding = f;
 		return 0;
 	case HTTP_F_EXPECT:
@@ -169,8 +170,8 @@ static int check_connection(struct http_parser *p, const struct seen *s)
 	/* Whoever honours such a list drops the framing of the message. */
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (connection_names(h, never[i], strlen(never[i])))
-			return http_refuse(p, 400,
-				"Connection names a field that frames");
+			return http_refuse(
+				p, 400, "Connection names a field that frames");
 	h->keep_alive = h->minor == 1 ? !connection_names(h, "close", 5)
 				      : connection_names(h, "keep-alive", 10);
 	h->upgrade = s->upgrade && h->minor == 1 &&
@@ -189,8 +190,7 @@ static int check_host(struct http_parser *p, const struct seen *s)
 		return 0;
 	}
 	v = http_ptr(h, s->host->value);
-	if (s->host->value.len > 0 &&
-		!http_authority_ok(v, s->host->value.len))
+	if (s->host->value.len > 0 && !http_authority_ok(v, s->host->value.len))
 		return http_refuse(p, 400, "malformed Host");
 	if (h->form == HTTP_FORM_ORIGIN || h->form == HTTP_FORM_ASTERISK) {
 		h->authority = s->host->value;
@@ -228,7 +228,8 @@ static int frame_response(struct http_parser *p, const struct seen *s)
 		return http_refuse(p, 502, "body where there can be none");
 	if (p->to_connect && h->status >= 200 && h->status < 300) {
 		if (s->coding || s->value > 0)
-			return http_refuse(p, 502, "CONNECT answer with a body");
+			return http_refuse(
+				p, 502, "CONNECT answer with a body");
 		return 0;
 	}
 	if (no_body || h->status == 304 || p->to_head)
@@ -255,8 +256,8 @@ static int see_fields(struct http_parser *p, struct seen *s)
 			return r;
 	}
 	if (s->length && s->coding)
-		return http_refuse(p, 400,
-			"both Content-Length and Transfer-Encoding");
+		return http_refuse(
+			p, 400, "both Content-Length and Transfer-Encoding");
 	if (s->coding && p->head.minor == 0)
 		return http_refuse(p, 400, "Transfer-Encoding in HTTP/1.0");
 	return 0;

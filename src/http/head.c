@@ -177,8 +177,8 @@ static int parse_line(struct http_parser *p, const char *s, size_t len)
 }
 
 /* First byte from p->pos on that is not plain line content. */
-static uint32_t scan_line(const struct http_parser *p, const uint8_t *d,
-	uint32_t len)
+static uint32_t scan_line(
+	const struct http_parser *p, const uint8_t *d, uint32_t len)
 {
 	uint32_t i = p->pos;
 
@@ -217,14 +217,15 @@ int http_parse(struct http_parser *p, const void *data, size_t len)
 	return 0;
 }
 
-bool http_span_is(const struct http_head *h, struct http_span s,
-	const char *text)
+bool http_span_is(
+	const struct http_head *h, struct http_span s, const char *text)
 {
-	return s.len == strlen(text) && memcmp(http_ptr(h, s), text, s.len) == 0;
+	return s.len == strlen(text) &&
+		memcmp(http_ptr(h, s), text, s.len) == 0;
 }
 
-bool http_span_is_ci(const struct http_head *h, struct http_span s,
-	const char *text)
+bool http_span_is_ci(
+	const struct http_head *h, struct http_span s, const char *text)
 {
 	return s.len == strlen(text) && http_eq_ci(http_ptr(h, s), text, s.len);
 }

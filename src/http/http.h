@@ -71,7 +71,8 @@ struct http_head {
 	struct http_span method;
 	struct http_span target;
 	enum http_form form;
-	struct http_span authority; /* of absolute or authority form, else Host */
+	struct http_span
+		authority; /* of absolute or authority form, else Host */
 	/* response */
 	unsigned status;
 	struct http_span reason;
@@ -95,9 +96,9 @@ struct http_parser {
 	bool to_head;
 	bool to_connect;
 	bool have_start;
-	uint32_t line; /* first byte of the line in hand */
-	uint32_t pos;  /* bytes looked at so far */
-	bool skipped;  /* one empty line before the request */
+	uint32_t line;   /* first byte of the line in hand */
+	uint32_t pos;    /* bytes looked at so far */
+	bool skipped;    /* one empty line before the request */
 	unsigned status; /* after a refusal: the status that tells the client */
 	const char *why; /* after a refusal: a static text */
 	struct http_head head;
@@ -112,8 +113,8 @@ void http_parser_init(struct http_parser *p, enum http_kind kind);
  */
 int http_parse(struct http_parser *p, const void *data, size_t len);
 
-static inline const char *http_ptr(const struct http_head *h,
-	struct http_span s)
+static inline const char *http_ptr(
+	const struct http_head *h, struct http_span s)
 {
 	return h->base + s.off;
 }
@@ -123,16 +124,15 @@ static inline void http_rebase(struct http_head *h, const void *base)
 	h->base = (const char *)base;
 }
 /* Exact comparison, and one that ignores ASCII case. */
-bool http_span_is(const struct http_head *h, struct http_span s,
-	const char *text);
-bool http_span_is_ci(const struct http_head *h, struct http_span s,
-	const char *text);
+bool http_span_is(
+	const struct http_head *h, struct http_span s, const char *text);
+bool http_span_is_ci(
+	const struct http_head *h, struct http_span s, const char *text);
 /* The first field of that name (any case) or NULL. */
-const struct http_field *http_find(const struct http_head *h,
-	const char *name);
+const struct http_field *http_find(const struct http_head *h, const char *name);
 /* True when a comma-separated field of that name holds the token (any case). */
-bool http_has_token(const struct http_head *h, const char *name,
-	const char *token);
+bool http_has_token(
+	const struct http_head *h, const char *name, const char *token);
 /*
  * True when the field belongs to this connection only (framing, Connection
  * and what it names): it must not be forwarded (RFC 9110 section 7.6.1).
@@ -174,11 +174,11 @@ int http_path(const struct http_head *h, char *dst, size_t size);
  * Value of a query parameter, decoded ("+" stays "+"): 1 found, 0 absent,
  * -EINVAL broken or given twice, -ENOBUFS. A name without "=" is "".
  */
-int http_query(const struct http_head *h, const char *name, char *dst,
-	size_t size);
+int http_query(
+	const struct http_head *h, const char *name, char *dst, size_t size);
 /* Every parameter must be one of names[]: 0, else -EINVAL. */
-int http_query_only(const struct http_head *h, const char *const *names,
-	size_t n);
+int http_query_only(
+	const struct http_head *h, const char *const *names, size_t n);
 /* host, [v6] or host:port as in Host; no user part, no white space. */
 bool http_authority_ok(const char *s, size_t len);
 

@@ -217,8 +217,8 @@ static bool next_param(const char **q, size_t *left, struct http_span *name,
 	return true;
 }
 
-int http_query(const struct http_head *h, const char *name, char *dst,
-	size_t size)
+int http_query(
+	const struct http_head *h, const char *name, char *dst, size_t size)
 {
 	struct http_span n, v, found = {0, 0};
 	size_t left = 0;
@@ -240,8 +240,8 @@ int http_query(const struct http_head *h, const char *name, char *dst,
 	return r < 0 ? r : 1;
 }
 
-int http_query_only(const struct http_head *h, const char *const *names,
-	size_t n_names)
+int http_query_only(
+	const struct http_head *h, const char *const *names, size_t n_names)
 {
 	struct http_span n, v;
 	size_t left = 0, i;

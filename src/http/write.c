@@ -31,9 +31,9 @@ static int put_pieces(struct buf *b, const struct piece *v, size_t n)
 	return 0;
 }
 
-#define PIECE(s)                                                               \
-	{                                                                      \
-		(s), sizeof(s) - 1                                             \
+#define PIECE(s)                   \
+	{                          \
+		(s), sizeof(s) - 1 \
 	}
 
 int http_put_request(struct buf *b, const char *method, const char *target)
@@ -75,8 +75,8 @@ int http_put_field(struct buf *b, const char *name, const char *value)
 
 int http_put_length(struct buf *b, uint64_t length)
 {
-	return buf_putf(b, "Content-Length: %llu\r\n",
-		(unsigned long long)length);
+	return buf_putf(
+		b, "Content-Length: %llu\r\n", (unsigned long long)length);
 }
 
 int http_put_end(struct buf *b)

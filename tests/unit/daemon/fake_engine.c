@@ -60,8 +60,8 @@ static int start_one(const struct engine_config *cfg, enum engine_role role,
 		.n_fds = 1};
 
 	rec->role = role;
-	return spawn_child(&sp, record, rec, &e->id[role], &e->pidfd[role],
-		err);
+	return spawn_child(
+		&sp, record, rec, &e->id[role], &e->pidfd[role], err);
 }
 
 static void fake_kill(struct engine *e)
@@ -109,8 +109,8 @@ static int fake_start(const struct engine_config *cfg, engine_record_fn *fn,
 	return 0;
 }
 
-static int fake_adopt(const struct proc_id id[ENGINE_N_ROLES],
-	struct engine *ret)
+static int fake_adopt(
+	const struct proc_id id[ENGINE_N_ROLES], struct engine *ret)
 {
 	struct engine e = {.pidfd = {-1, -1}};
 
@@ -163,8 +163,8 @@ static uint64_t fake_memory(const struct engine *e)
 	return 12345678;
 }
 
-static int fake_choose(const char *want, struct engine_choice *ret,
-	struct err *err)
+static int fake_choose(
+	const char *want, struct engine_choice *ret, struct err *err)
 {
 	if (streq(want, "kvm"))
 		return err_set(err, EOPNOTSUPP, "no KVM in a test");

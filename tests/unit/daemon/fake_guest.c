@@ -52,8 +52,8 @@ static void say_hello(struct guest *g)
 	struct buf b;
 
 	buf_init(&b, FRAME_MAX);
-	(void)tlv_put_u32(&b, AT_VERSION,
-		is(g, "old") ? WIRE_VERSION + 1 : WIRE_VERSION);
+	(void)tlv_put_u32(
+		&b, AT_VERSION, is(g, "old") ? WIRE_VERSION + 1 : WIRE_VERSION);
 	(void)tlv_put_str(&b, AT_KERNEL, "6.1.0-fake\x1b[31m");
 	send_frame(g->ctl, AF_HELLO, &b);
 	buf_done(&b);
@@ -157,7 +157,8 @@ static void on_stream(struct guest *g, int i)
 	static uint8_t data[65536];
 	ssize_t n = recv(g->streams[i], data, FRAME_HEAD, MSG_PEEK);
 
-	if (n == FRAME_HEAD && get_le32(data) == 0 && data[4] == AF_CTL_RESUME) {
+	if (n == FRAME_HEAD && get_le32(data) == 0 &&
+		data[4] == AF_CTL_RESUME) {
 		(void)fd_read_all(g->streams[i], data, FRAME_HEAD);
 		if (g->ctl >= 0)
 			close(g->ctl);
@@ -197,8 +198,8 @@ int fake_guest(const char *run_dir, const char *name, int listen_fd)
 {
 	struct guest g = {.name = name, .listen_fd = listen_fd, .ctl = -1};
 	int dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int log = openat(dir, "console.log", O_WRONLY | O_CREAT | O_TRUNC |
-			O_CLOEXEC, 0600);
+	int log = openat(dir, "console.log",
+		O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	(void)fd_write_all(log, "booting\r\n\x1b[1mKernel panic\x1b[0m\n", 30);
 	for (int i = 0; i < STREAMS; i++)

@@ -65,7 +65,8 @@ static void test_garbage(void **state)
 		{"GET /v1/version HTTP/1.1\r\n", ""},
 		{"\x16\x03\x01\x02", "HTTP/1.1 400 Bad Request"},
 		{"hello\r\n", "HTTP/1.1 400 Bad Request"},
-		{"GET /v1/version HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"GET /v1/version HTTP/1.1\r\n\r\n",
+			"HTTP/1.1 400 Bad Request"},
 		{"GET /v1/version HTTP/3.0\r\nHost: x\r\n\r\n",
 			"HTTP/1.1 505 HTTP Version Not Supported"},
 		{"GET /v1/version HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK"},
@@ -87,9 +88,11 @@ static void test_garbage(void **state)
 		 "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 			"HTTP/1.1 400 Bad Request"},
 		{"POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
-		 "Content-Length: 4\r\n\r\n{{{{", "HTTP/1.1 400 Bad Request"},
+		 "Content-Length: 4\r\n\r\n{{{{",
+			"HTTP/1.1 400 Bad Request"},
 		{"GET /v1/version HTTP/1.1\r\nHost: x\r\n"
-		 "Content-Length: 2\r\n\r\n{}", "HTTP/1.1 400 Bad Request"},
+		 "Content-Length: 2\r\n\r\n{}",
+			"HTTP/1.1 400 Bad Request"},
 		{"POST /v1/sandboxes/x/exec HTTP/1.1\r\nHost: x\r\n\r\n",
 			"HTTP/1.1 400 Bad Request"},
 	};
@@ -124,18 +127,17 @@ static void test_a_pipeline(void **state)
 	assert_int_equal(fd_nonblock(fd, true), 0);
 	for (size_t sent = 0; answers < 2000;) {
 		struct pollfd p = {.fd = fd,
-			.events = (short)(POLLIN | (sent < b.len ? POLLOUT
-								 : 0))};
+			.events =
+				(short)(POLLIN | (sent < b.len ? POLLOUT : 0))};
 
 		assert_int_equal(poll(&p, 1, 10000), 1);
-		n = sent < b.len ? send(fd, b.text + sent, b.len - sent,
-					   MSG_NOSIGNAL)
-				 : 0;
+		n = sent < b.len
+			? send(fd, b.text + sent, b.len - sent, MSG_NOSIGNAL)
+			: 0;
 		sent += n > 0 ? (size_t)n : 0;
 		n = read(fd, got, sizeof(got));
 		for (ssize_t i = 0; i < n; i++)
-			answers += got[i] == '\n' && i > 0 &&
-				got[i - 1] == '}';
+			answers += got[i] == '\n' && i > 0 && got[i - 1] == '}';
 	}
 	assert_int_equal(answers, 2000);
 	free(b.text);
@@ -183,8 +185,8 @@ static void test_ten_thousand_connections(void **state)
 		if (i % 3 == 1)
 			(void)send(fd[i], "GET /v1/vers", 12, MSG_NOSIGNAL);
 		if (i % 3 == 2)
-			(void)send(fd[i], "\x01\xff\x00garbage", 10,
-				MSG_NOSIGNAL);
+			(void)send(
+				fd[i], "\x01\xff\x00garbage", 10, MSG_NOSIGNAL);
 		if (i % 500 == 0)
 			serves(w);
 	}
@@ -199,9 +201,10 @@ static void test_clients_that_leave(void **state)
 	struct world *w = *state;
 	static const char body[] = "{\"name\":\"hang-x\",\"disk\":67108864,"
 				   "\"docker_disk\":67108864}";
-	_cleanup_free_ char *text = xasprintf(
-		"POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
-		"Content-Length: %zu\r\n\r\n%s", sizeof(body) - 1, body);
+	_cleanup_free_ char *text =
+		xasprintf("POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
+			  "Content-Length: %zu\r\n\r\n%s",
+			sizeof(body) - 1, body);
 
 	/* The create goes on without its client, fails, and leaves nothing. */
 	for (int i = 0; i < 5; i++) {

@@ -49,9 +49,8 @@ static void test_running_ones_are_adopted(void **state)
 	int fd;
 
 	assert_int_equal(create(w, "ok-a"), 201);
-	assert_int_equal(world_call(w, "GET", "/v1/sandboxes/ok-a", NULL,
-				 &before),
-		200);
+	assert_int_equal(
+		world_call(w, "GET", "/v1/sandboxes/ok-a", NULL, &before), 200);
 	world_kill(w);
 	assert_int_equal(world_procs(w), 2);
 	assert_true(world_start(w));
@@ -84,8 +83,8 @@ static void test_dead_ones_are_told(void **state)
 	assert_int_equal(create(w, "ok-d"), 201);
 	assert_int_equal(
 		world_call(w, "GET", "/v1/sandboxes/ok-d", NULL, &j), 200);
-	pid = (pid_t)json_integer_value(json_object_get(
-		json_object_get(j, "pids_host"), "engine"));
+	pid = (pid_t)json_integer_value(
+		json_object_get(json_object_get(j, "pids_host"), "engine"));
 	json_decref(j);
 	world_kill(w);
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -120,11 +119,11 @@ static void test_leftovers_are_removed(void **state)
 	assert_true(world_start(w));
 	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
 	assert_int_equal(world_entries(w, "run"), 1);
-	(void)snprintf(path, sizeof(path), "%s/state/sandboxes/keep-me/file",
-		w->dir);
+	(void)snprintf(
+		path, sizeof(path), "%s/state/sandboxes/keep-me/file", w->dir);
 	assert_int_equal(unlink(path), 0);
-	(void)snprintf(path, sizeof(path), "%s/state/sandboxes/keep-me",
-		w->dir);
+	(void)snprintf(
+		path, sizeof(path), "%s/state/sandboxes/keep-me", w->dir);
 	assert_int_equal(rmdir(path), 0);
 }
 
@@ -136,16 +135,16 @@ static void test_a_lost_store_loses_no_disk(void **state)
 	json_t *j;
 
 	assert_int_equal(create(w, "ok-l"), 201);
-	assert_int_equal(world_call(w, "POST", "/v1/sandboxes/ok-l/stop", NULL,
-				 NULL),
+	assert_int_equal(
+		world_call(w, "POST", "/v1/sandboxes/ok-l/stop", NULL, NULL),
 		200);
 	assert_int_equal(world_stop(w), 0);
 	(void)snprintf(path, sizeof(path), "%s/state/cove.db", w->dir);
 	assert_int_equal(unlink(path), 0);
 	assert_true(world_start(w));
 	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
-	assert_int_equal(world_call(w, "POST", "/v1/prune",
-				 "{\"dry_run\":true}", &j),
+	assert_int_equal(
+		world_call(w, "POST", "/v1/prune", "{\"dry_run\":true}", &j),
 		200);
 	assert_in_range(json_array_size(json_object_get(j, "items")), 1, 9);
 	json_decref(j);
@@ -172,8 +171,8 @@ static void test_a_damaged_store_is_refused(void **state)
 	int fd;
 
 	assert_int_equal(create(w, "ok-c"), 201);
-	assert_int_equal(world_call(w, "POST", "/v1/sandboxes/ok-c/stop", NULL,
-				 NULL),
+	assert_int_equal(
+		world_call(w, "POST", "/v1/sandboxes/ok-c/stop", NULL, NULL),
 		200);
 	assert_int_equal(world_stop(w), 0);
 	(void)snprintf(path, sizeof(path), "%s/state/cove.db", w->dir);
@@ -237,8 +236,7 @@ static void check_truth(struct world *w)
 	size_t i;
 
 	assert_int_equal(world_call(w, "GET", "/v1/sandboxes", NULL, &j), 200);
-	json_array_foreach(json_object_get(j, "sandboxes"), i, sb)
-	{
+	json_array_foreach (json_object_get(j, "sandboxes"), i, sb) {
 		const char *state =
 			json_string_value(json_object_get(sb, "state"));
 

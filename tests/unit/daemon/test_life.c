@@ -33,8 +33,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int create(struct world *w, const char *name, const char *more,
-	json_t **ret)
+static int create(
+	struct world *w, const char *name, const char *more, json_t **ret)
 {
 	_cleanup_free_ char *body = xasprintf("{\"name\":\"%s\"," SMALL "%s%s}",
 		name, *more ? "," : "", more);
@@ -42,8 +42,8 @@ static int create(struct world *w, const char *name, const char *more,
 	return world_call(w, "POST", "/v1/sandboxes", body, ret);
 }
 
-static int post(struct world *w, const char *name, const char *verb,
-	const char *body)
+static int post(
+	struct world *w, const char *name, const char *verb, const char *body)
 {
 	_cleanup_free_ char *path =
 		xasprintf("/v1/sandboxes/%s/%s", name, verb);
@@ -65,8 +65,8 @@ static pid_t host_pid(struct world *w, const char *name, const char *role)
 	pid_t pid;
 
 	assert_int_equal(world_call(w, "GET", path, NULL, &j), 200);
-	pid = (pid_t)json_integer_value(json_object_get(
-		json_object_get(j, "pids_host"), role));
+	pid = (pid_t)json_integer_value(
+		json_object_get(json_object_get(j, "pids_host"), role));
 	json_decref(j);
 	return pid;
 }
@@ -89,15 +89,15 @@ static void test_create_use_remove(void **state)
 	assert_int_equal(
 		world_call(w, "DELETE", "/v1/sandboxes/ok-one", NULL, NULL),
 		409);
-	assert_int_equal(post(w, "ok-one", "stop", "{\"timeout_ms\":500}"),
-		200);
+	assert_int_equal(
+		post(w, "ok-one", "stop", "{\"timeout_ms\":500}"), 200);
 	assert_string_equal(world_state(w, "ok-one"), "stopped");
 	assert_int_equal(world_procs(w), 0);
 	assert_int_equal(post(w, "ok-one", "stop", NULL), 200);
 	assert_int_equal(post(w, "ok-one", "start", NULL), 200);
 	assert_string_equal(world_state(w, "ok-one"), "running");
-	assert_int_equal(world_call(w, "DELETE",
-				 "/v1/sandboxes/ok-one?force=1", NULL, NULL),
+	assert_int_equal(world_call(w, "DELETE", "/v1/sandboxes/ok-one?force=1",
+				 NULL, NULL),
 		204);
 	assert_string_equal(world_state(w, "ok-one"), "");
 	assert_int_equal(world_procs(w), 0);
@@ -128,8 +128,8 @@ static void echo(int fd, size_t total)
 		n = read(fd, in, sizeof(in));
 		assert_true(n > 0);
 		for (ssize_t i = 0; i < n; i++)
-			assert_int_equal(in[i],
-				out[(got + (size_t)i) % sizeof(out)]);
+			assert_int_equal(
+				in[i], out[(got + (size_t)i) % sizeof(out)]);
 		got += (size_t)n;
 	}
 }
@@ -248,14 +248,17 @@ static void test_refusals_before_anything_is_made(void **state)
 		{"{\"workspaces\":[{\"host\":\"/nonexistent\"}]}", 404,
 			"/nonexistent"},
 		{"{\"workspaces\":[{\"host\":\"/dev/null\","
-		 "\"guest\":\"/x\"}]}", 400, "neither"},
+		 "\"guest\":\"/x\"}]}",
+			400, "neither"},
 		{"{\"workspaces\":[{\"host\":\"/usr/share\",\"guest\":\"/\"}]}",
 			400, "take the place"},
 		{"{\"workspaces\":[{\"host\":\"/usr/share\",\"guest\":"
-		 "\"/proc/x\"}]}", 400, "below"},
+		 "\"/proc/x\"}]}",
+			400, "below"},
 		{"{\"workspaces\":[{\"host\":\"/\"}]}", 400, ""},
 		{"{\"workspaces\":[{\"host\":\"/usr/share\"},"
-		 "{\"host\":\"/usr/share\"}]}", 400, "two workspaces"},
+		 "{\"host\":\"/usr/share\"}]}",
+			400, "two workspaces"},
 		{"{\"env\":{\"A B\":\"x\"}}", 400, "variable"},
 		{"{\"env\":{\"A\":1}}", 400, "string"},
 	};
@@ -263,8 +266,8 @@ static void test_refusals_before_anything_is_made(void **state)
 	json_t *j;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int s = world_call(w, "POST", "/v1/sandboxes", cases[i].body,
-			&j);
+		int s = world_call(
+			w, "POST", "/v1/sandboxes", cases[i].body, &j);
 		const char *text = str(json_object_get(j, "error"), "message");
 
 		if (s != cases[i].status || !strstr(text, cases[i].says))
@@ -282,9 +285,9 @@ static void test_own_directories_are_not_shared(void **state)
 	struct world *w = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		_cleanup_free_ char *body = xasprintf(
-			"{\"workspaces\":[{\"host\":\"%s%s\"}]}", w->dir,
-			paths[i]);
+		_cleanup_free_ char *body =
+			xasprintf("{\"workspaces\":[{\"host\":\"%s%s\"}]}",
+				w->dir, paths[i]);
 		json_t *j;
 
 		assert_int_equal(
@@ -343,11 +346,9 @@ static void test_silence_is_noticed(void **state)
 	assert_true(world_has_event(w, "mute", "unresponsive"));
 	assert_int_equal(post(w, "mute", "stop", "{\"timeout_ms\":100}"), 200);
 	assert_int_equal(create(w, "ok-quiet", "", NULL), 201);
-	assert_int_equal(
-		kill(host_pid(w, "ok-quiet", "engine"), SIGSTOP), 0);
+	assert_int_equal(kill(host_pid(w, "ok-quiet", "engine"), SIGSTOP), 0);
 	assert_true(world_wait_state(w, "ok-quiet", "unresponsive", 5500));
-	assert_int_equal(
-		kill(host_pid(w, "ok-quiet", "engine"), SIGCONT), 0);
+	assert_int_equal(kill(host_pid(w, "ok-quiet", "engine"), SIGCONT), 0);
 	assert_true(world_wait_state(w, "ok-quiet", "running", 5500));
 	fd = world_exec(w, "ok-quiet");
 	assert_true(fd >= 0);
@@ -467,8 +468,8 @@ static void test_logs(void **state)
 		204);
 	(void)shutdown(fd, SHUT_WR);
 	n = 0;
-	for (ssize_t k; (k = read(fd, raw + n, sizeof(raw) - 1 - (size_t)n)) >
-		0;)
+	for (ssize_t k;
+		(k = read(fd, raw + n, sizeof(raw) - 1 - (size_t)n)) > 0;)
 		n += k;
 	raw[n] = '\0';
 	assert_non_null(strstr(raw, "0\r\n\r\n"));
@@ -481,11 +482,12 @@ static void test_ten_at_once(void **state)
 	int fd[10];
 
 	for (int i = 0; i < 10; i++) {
-		_cleanup_free_ char *body = xasprintf(
-			"{\"name\":\"ok-%d\"," SMALL "}", i);
-		_cleanup_free_ char *text = xasprintf(
-			"POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
-			"Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+		_cleanup_free_ char *body =
+			xasprintf("{\"name\":\"ok-%d\"," SMALL "}", i);
+		_cleanup_free_ char *text =
+			xasprintf("POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
+				  "Content-Length: %zu\r\n\r\n%s",
+				strlen(body), body);
 
 		fd[i] = world_connect(w);
 		assert_int_equal(fd_write_all(fd[i], text, strlen(text)), 0);
@@ -506,14 +508,14 @@ static void test_what_is_missing_is_made(void **state)
 	char path[200], kernel[200];
 	json_t *j;
 
-	(void)snprintf(path, sizeof(path), "%s/cache/templates/names/shell",
-		w->dir);
+	(void)snprintf(
+		path, sizeof(path), "%s/cache/templates/names/shell", w->dir);
 	assert_int_equal(unlink(path), 0);
 	/* The helper fails, and says why. */
 	world_write(w, "fail", "");
 	assert_int_equal(create(w, "ok-m", "", &j), 503);
-	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
-		"no  network"));
+	assert_non_null(strstr(
+		str(json_object_get(j, "error"), "message"), "no  network"));
 	json_decref(j);
 	/* It says that it is done, and nothing is there. */
 	(void)snprintf(kernel, sizeof(kernel), "%s/fail", w->dir);
@@ -524,12 +526,12 @@ static void test_what_is_missing_is_made(void **state)
 	(void)snprintf(kernel, sizeof(kernel), "%s/nothing", w->dir);
 	assert_int_equal(unlink(kernel), 0);
 	/* No other template can be built. */
-	assert_int_equal(create(w, "ok-m", "\"template\":\"other\"", NULL),
-		404);
+	assert_int_equal(
+		create(w, "ok-m", "\"template\":\"other\"", NULL), 404);
 	assert_int_equal(create(w, "ok-m", "", NULL), 201);
 	/* A program that dies without a word is quoted from its stderr. */
-	(void)snprintf(kernel, sizeof(kernel), "%s/cache/kernels/current",
-		w->dir);
+	(void)snprintf(
+		kernel, sizeof(kernel), "%s/cache/kernels/current", w->dir);
 	assert_int_equal(unlink(kernel), 0);
 	assert_int_equal(create(w, "ok-m2", "", &j), 503);
 	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
@@ -547,8 +549,8 @@ static void test_a_damaged_template_is_refused(void **state)
 	assert_int_equal(post(w, "ok-v", "stop", NULL), 200);
 	world_write(w, "cache/templates/sha256:aa/root.erofs", "cut short");
 	assert_int_equal(create(w, "ok-w", "", &j), 503);
-	assert_non_null(strstr(str(json_object_get(j, "error"), "message"),
-		"damaged"));
+	assert_non_null(
+		strstr(str(json_object_get(j, "error"), "message"), "damaged"));
 	json_decref(j);
 	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
 	/* One that exists cannot start, says so, and keeps its disk. */

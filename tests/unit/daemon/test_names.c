@@ -11,10 +11,12 @@
 
 static void test_names(void **state)
 {
-	static const char *const good[] = {"ab", "a1", "1a", "a-b", "a.b",
-		"a--b", A60 "aaa"};
+	static const char *const good[] = {
+		"ab", "a1", "1a", "a-b", "a.b", "a--b", A60 "aaa"};
 	static const char *const bad[] = {"", "a", "A", "Ab", "-ab", "ab-",
-		".ab", "ab.", "a b", "a/b", "a_b", "a\nb", "\xc3\xa4" "b",
+		".ab", "ab.", "a b", "a/b", "a_b", "a\nb",
+		"\xc3\xa4"
+		"b",
 		A60 "aaaa", "..", "a\x01"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -76,8 +78,8 @@ static void test_ids(void **state)
 
 static void test_paths(void **state)
 {
-	static const char *const good[] = {"/", "/a", "/a/b c/\xc3\xa4",
-		"/...", "/.a", "/a..b"};
+	static const char *const good[] = {
+		"/", "/a", "/a/b c/\xc3\xa4", "/...", "/.a", "/a..b"};
 	static const char *const bad[] = {"", "a", "./a", "/a/", "//", "/a//b",
 		"/.", "/..", "/a/../b", "/a/.", "/a\nb", "/a\x7f"};
 	char deep[5000];
@@ -119,9 +121,9 @@ static void test_variables_and_templates(void **state)
 
 static void test_console_tail_is_harmless(void **state)
 {
-	static const char text[] =
-		"first\r\n\r\n\x1b[1;31mred\x1b[0m \x07\x9b" "31m\n"
-		"\x1b]0;title\x07last\xff\n\n";
+	static const char text[] = "first\r\n\r\n\x1b[1;31mred\x1b[0m \x07\x9b"
+				   "31m\n"
+				   "\x1b]0;title\x07last\xff\n\n";
 	char out[64];
 
 	console_clean_tail(text, sizeof(text) - 1, 2, out, sizeof(out));

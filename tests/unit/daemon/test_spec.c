@@ -32,8 +32,7 @@ static void test_defaults_come_from_the_host(void **state)
 	struct spec s;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(
-			read_text("{}", &cases[i].host, &s, NULL), 0);
+		assert_int_equal(read_text("{}", &cases[i].host, &s, NULL), 0);
 		assert_int_equal(s.cpus, cases[i].cpus);
 		assert_int_equal(s.memory, cases[i].memory);
 		assert_int_equal(s.disk, 20 * GIB);
@@ -76,15 +75,24 @@ static void test_what_is_written_is_read(void **state)
 static void test_shape_is_strict(void **state)
 {
 	static const char *const bad[] = {
-		"[]", "\"x\"", "{\"x\":1}", "{\"name\":[]}",
-		"{\"cpus\":true}", "{\"cpus\":4294967296}",
-		"{\"remove\":1}", "{\"remove\":\"yes\"}",
-		"{\"memory\":-1}", "{\"memory\":1e9}", "{\"env\":[]}",
-		"{\"env\":{\"\":\"x\"}}", "{\"workspaces\":\"/a\"}",
+		"[]",
+		"\"x\"",
+		"{\"x\":1}",
+		"{\"name\":[]}",
+		"{\"cpus\":true}",
+		"{\"cpus\":4294967296}",
+		"{\"remove\":1}",
+		"{\"remove\":\"yes\"}",
+		"{\"memory\":-1}",
+		"{\"memory\":1e9}",
+		"{\"env\":[]}",
+		"{\"env\":{\"\":\"x\"}}",
+		"{\"workspaces\":\"/a\"}",
 		"{\"workspaces\":[{\"host\":\"\"}]}",
 		"{\"workspaces\":[{\"host\":\"/a\",\"ro\":true}]}",
 		"{\"workspaces\":[{\"host\":\"/a\",\"read_only\":0}]}",
-		"{\"disk\":0}", "{\"pids\":0}",
+		"{\"disk\":0}",
+		"{\"pids\":0}",
 	};
 	struct spec s = {0};
 	struct err err;
@@ -121,8 +129,9 @@ static void test_many(void **state)
 static void test_json_is_strict(void **state)
 {
 	static const char *const bad[] = {"", " ", "{", "{}x", "{\"a\":01}",
-		"{\"a\":NaN}", "{\"a\":1,\"a\":2}", "{'a':1}", "{\"a\":\"\xff\"}",
-		"{\"a\":\"\\ud800\"}", "{\"a\":1,}", "\xef\xbb\xbf{}", "nul"};
+		"{\"a\":NaN}", "{\"a\":1,\"a\":2}", "{'a':1}",
+		"{\"a\":\"\xff\"}", "{\"a\":\"\\ud800\"}", "{\"a\":1,}",
+		"\xef\xbb\xbf{}", "nul"};
 	json_t *j = NULL;
 	char *deep = xcalloc(1, 100001);
 

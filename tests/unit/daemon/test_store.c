@@ -16,7 +16,7 @@ static int setup(void **state)
 {
 	struct place *p = xnew(struct place);
 
-	(void)strcpy(p->dir, "/tmp/cove-store-XXXXXX");
+	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/cove-store-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	(void)snprintf(p->db, sizeof(p->db), "%s/" STORE_FILE, p->dir);
 	*state = p;
@@ -293,8 +293,8 @@ static void test_a_foreign_one_is_refused(void **state)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "CREATE TABLE sandbox(x)", NULL,
-				 NULL, NULL),
+	assert_int_equal(
+		sqlite3_exec(db, "CREATE TABLE sandbox(x)", NULL, NULL, NULL),
 		SQLITE_OK);
 	sqlite3_close(db);
 	refused(p, EBADMSG, "another program");
@@ -306,23 +306,25 @@ static void test_upgrades(void **state)
 	struct place *p = *state;
 
 	for (size_t version = 1; version <= ARRAY_SIZE(steps); version++) {
-		_cleanup_free_ char *set = xasprintf(
-			"INSERT INTO schema VALUES(%zu)", version);
+		_cleanup_free_ char *set =
+			xasprintf("INSERT INTO schema VALUES(%zu)", version);
 		struct store *s;
 		sqlite3 *db;
 
 		(void)unlink(p->db);
 		assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
-		assert_int_equal(sqlite3_exec(db,
-			"PRAGMA application_id = 0x436f7665;"
-			"CREATE TABLE schema(version INTEGER NOT NULL) STRICT;",
-			NULL, NULL, NULL), SQLITE_OK);
-		for (size_t i = 0; i < version; i++)
-			assert_int_equal(sqlite3_exec(db, steps[i], NULL, NULL,
-						 NULL),
-				SQLITE_OK);
-		assert_int_equal(sqlite3_exec(db, set, NULL, NULL, NULL),
+		assert_int_equal(
+			sqlite3_exec(db,
+				"PRAGMA application_id = 0x436f7665;"
+				"CREATE TABLE schema(version INTEGER NOT NULL) STRICT;",
+				NULL, NULL, NULL),
 			SQLITE_OK);
+		for (size_t i = 0; i < version; i++)
+			assert_int_equal(
+				sqlite3_exec(db, steps[i], NULL, NULL, NULL),
+				SQLITE_OK);
+		assert_int_equal(
+			sqlite3_exec(db, set, NULL, NULL, NULL), SQLITE_OK);
 		sqlite3_close(db);
 		s = must_open(p, "boot", false);
 		count_row(s, 0);

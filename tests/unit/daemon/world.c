@@ -21,8 +21,8 @@
 
 #define WAIT_MS 30000
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-	struct FTW *ftw)
+static int remove_one(
+	const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	return remove(path);
 }
@@ -76,8 +76,8 @@ static void fill_cache(struct world *w)
 	close(fd);
 	(void)snprintf(path, sizeof(path), "%s/cache/templates/names", w->dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	(void)snprintf(path, sizeof(path), "%s/cache/templates/names/shell",
-		w->dir);
+	(void)snprintf(
+		path, sizeof(path), "%s/cache/templates/names/shell", w->dir);
 	assert_int_equal(symlink("../sha256:aa", path), 0);
 	world_write(w, "cache/kernels/k1/vmlinux", "x");
 	world_write(w, "cache/kernels/k1/initrd.cpio", "x");
@@ -90,7 +90,7 @@ static void fill_cache(struct world *w)
 void world_init(struct world *w)
 {
 	*w = (struct world){.pid = -1};
-	(void)strcpy(w->dir, "/tmp/cove-world-XXXXXX");
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/cove-world-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	fill_cache(w);
 }
@@ -163,8 +163,8 @@ static bool more(int fd, struct buf *in)
 	return buf_read_fd(in, fd, 65536) > 0;
 }
 
-static bool read_answer(int fd, struct http_parser *p, struct buf *in,
-	struct buf *body)
+static bool read_answer(
+	int fd, struct http_parser *p, struct buf *in, struct buf *body)
 {
 	const uint8_t *data;
 	struct http_body b;
@@ -182,8 +182,8 @@ static bool read_answer(int fd, struct http_parser *p, struct buf *in,
 	if (p->head.status == 101)
 		return true;
 	for (;;) {
-		r = http_body_feed(&b, buf_head(in), buf_len(in), &used, &data,
-			&len);
+		r = http_body_feed(
+			&b, buf_head(in), buf_len(in), &used, &data, &len);
 		if (r < 0)
 			return false;
 		(void)buf_put(body, data, len);
@@ -199,11 +199,11 @@ int world_request(int fd, const char *method, const char *path,
 	const char *extra, const char *body, json_t **ret, char *raw,
 	size_t raw_size)
 {
-	_cleanup_free_ char *text = xasprintf(
-		"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s"
-		"Content-Length: %zu\r\n\r\n%s",
-		method, path, extra ? extra : "", body ? strlen(body) : 0,
-		body ? body : "");
+	_cleanup_free_ char *text =
+		xasprintf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s"
+			  "Content-Length: %zu\r\n\r\n%s",
+			method, path, extra ? extra : "",
+			body ? strlen(body) : 0, body ? body : "");
 	struct http_parser p;
 	struct buf in, out;
 	int status = -1;
@@ -253,8 +253,8 @@ const char *world_state(struct world *w, const char *name)
 	return state;
 }
 
-bool world_wait_state(struct world *w, const char *name, const char *state,
-	unsigned ms)
+bool world_wait_state(
+	struct world *w, const char *name, const char *state, unsigned ms)
 {
 	uint64_t end = now_ms() + ms;
 
@@ -274,7 +274,7 @@ bool world_has_event(struct world *w, const char *name, const char *type)
 	size_t i;
 
 	if (world_call(w, "GET", path, NULL, &j) == 200)
-		json_array_foreach(json_object_get(j, "events"), i, e)
+		json_array_foreach (json_object_get(j, "events"), i, e)
 			found = found ||
 				streq(json_string_value(
 					      json_object_get(e, "type")),
@@ -328,10 +328,10 @@ unsigned world_entries(struct world *w, const char *sub)
 
 int world_exec(struct world *w, const char *name)
 {
-	_cleanup_free_ char *text = xasprintf(
-		"POST /v1/sandboxes/%s/exec HTTP/1.1\r\nHost: x\r\n"
-		"Connection: Upgrade\r\nUpgrade: cove-stream\r\n\r\n",
-		name);
+	_cleanup_free_ char *text =
+		xasprintf("POST /v1/sandboxes/%s/exec HTTP/1.1\r\nHost: x\r\n"
+			  "Connection: Upgrade\r\nUpgrade: cove-stream\r\n\r\n",
+			name);
 	struct http_parser p;
 	struct buf in, out;
 	int fd = world_connect(w);
@@ -359,8 +359,7 @@ static void remove_all(struct world *w)
 	size_t i;
 
 	if (world_call(w, "GET", "/v1/sandboxes", NULL, &j) == 200)
-		json_array_foreach(json_object_get(j, "sandboxes"), i, sb)
-		{
+		json_array_foreach (json_object_get(j, "sandboxes"), i, sb) {
 			_cleanup_free_ char *path = xasprintf(
 				"/v1/sandboxes/%s?force=1",
 				json_string_value(json_object_get(sb, "id")));

@@ -35,8 +35,8 @@ int world_request(int fd, const char *method, const char *path,
 	size_t raw_size);
 /* The state of a sandbox, "" when there is none; static memory. */
 const char *world_state(struct world *w, const char *name);
-bool world_wait_state(struct world *w, const char *name, const char *state,
-	unsigned ms);
+bool world_wait_state(
+	struct world *w, const char *name, const char *state, unsigned ms);
 bool world_has_event(struct world *w, const char *name, const char *type);
 /* Processes whose command line names this world (not coved itself). */
 unsigned world_procs(struct world *w);

@@ -81,8 +81,8 @@ static void test_chunks(void **state)
 		{"3\r\nabc\r\n0\r\n\r\n", 1, "abc", ""},
 		{"3\r\nabc\r\n2\r\nde\r\n00\r\n\r\nX", 1, "abcde", "X"},
 		{"A\r\n0123456789\r\n0\r\n\r\n", 1, "0123456789", ""},
-		{"a;x=y;z=\"q q\"\r\n0123456789\r\n0;e\r\n\r\n", 1, "0123456789",
-			""},
+		{"a;x=y;z=\"q q\"\r\n0123456789\r\n0;e\r\n\r\n", 1,
+			"0123456789", ""},
 		{"0\r\nT: a\r\nU:\r\n\r\nX", 1, "", "X"},
 		{"3\r\nab", -EPIPE, "ab", ""},
 		{"3\r\nabc\r\n", -EPIPE, "abc", ""},
@@ -135,12 +135,12 @@ static void test_bounds(void **state)
 	assert_int_equal(http_body_feed(&b, text, HTTP_CHUNK_EXT_MAX + 2, &used,
 				 &data, &len),
 		0);
-	assert_int_equal(http_body_feed(&b, "a", 1, &used, &data, &len),
-		-EBADMSG);
+	assert_int_equal(
+		http_body_feed(&b, "a", 1, &used, &data, &len), -EBADMSG);
 	memcpy(text, "0\r\nT:", 5);
 	http_body_init(&b, &h);
-	assert_int_equal(http_body_feed(&b, text, sizeof(text), &used, &data,
-				 &len),
+	assert_int_equal(
+		http_body_feed(&b, text, sizeof(text), &used, &data, &len),
 		-EBADMSG);
 	/* The largest size that is taken, and it is taken exactly. */
 	http_body_init(&b, &h);

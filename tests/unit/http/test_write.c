@@ -23,8 +23,9 @@ static void test_heads(void **state)
 	assert_int_equal(http_put_field_n(&b, "X-Y", 1, "value", 3), 0);
 	assert_int_equal(http_put_length(&b, 18446744073709551615ull), 0);
 	assert_int_equal(http_put_end(&b), 0);
-	expect(&b, "GET /a?b HTTP/1.1\r\nHost: a\r\nX: val\r\n"
-		   "Content-Length: 18446744073709551615\r\n\r\n");
+	expect(&b,
+		"GET /a?b HTTP/1.1\r\nHost: a\r\nX: val\r\n"
+		"Content-Length: 18446744073709551615\r\n\r\n");
 	assert_int_equal(http_put_status(&b, 200), 0);
 	assert_int_equal(http_put_status(&b, 299), 0);
 	expect(&b, "HTTP/1.1 200 OK\r\nHTTP/1.1 299 Unknown\r\n");
@@ -76,8 +77,8 @@ static void test_chunks_come_back(void **state)
 	assert_int_equal(http_put_last_chunk(&b), 0);
 	http_body_init(&body, &h);
 	while (r == 0) {
-		r = http_body_feed(&body, buf_head(&b), buf_len(&b), &used, &p,
-			&len);
+		r = http_body_feed(
+			&body, buf_head(&b), buf_len(&b), &used, &p, &len);
 		got += len;
 		buf_consume(&b, used);
 	}
