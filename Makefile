@@ -69,7 +69,7 @@ fmt: ## format the C sources
 bench: ## measure start, exec, files and memory against their yardsticks
 	@scripts/bootstrap build run test
 	@$(MAKE) --no-print-directory build test-cache
-	@COVE_BUILD=$(BUILD) bench/bench.py
+	@COVE_BUILD=$(abspath $(BUILD)) bench/bench.py
 
 fuzz: ## run the fuzz harnesses, TIME seconds each
 	@scripts/bootstrap build check
