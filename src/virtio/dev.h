@@ -33,7 +33,10 @@
 
 struct vdev;
 
-/* Implemented by the transport. */
+/*
+ * Implemented by the transport. A device may hold a lock of its own while it
+ * calls: none of these calls the device back.
+ */
 struct vdev_host {
 	/* Interrupts the driver for queue q. Any thread. */
 	void (*notify)(struct vdev_host *h, unsigned q);

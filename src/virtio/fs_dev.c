@@ -70,30 +70,28 @@ static bool take(
 	if (r >= 0 && fd->open[q])
 		more = vq_kicks_on(vq);
 	more = more && (r == 0 || fd->idle);
-	if (r < 0)
+	if (r < 0) {
 		fd->open[q] = false;
+		vdev_failed(&fd->dev, q);
+	}
 	pthread_mutex_unlock(&fd->lock);
 	if (more)
 		wake(fd);
-	if (r < 0)
-		vdev_failed(&fd->dev, q);
 	return r > 0;
 }
 
+/* Told under the lock: after a stop nobody calls the transport any more. */
 static void give_back(
 	struct fs_dev *fd, unsigned q, const struct vq_chain *c, uint32_t len)
 {
 	struct vq *vq = &fd->dev.q[q].vq;
-	bool notify = false;
 
 	pthread_mutex_lock(&fd->lock);
-	if (vq_push(vq, c, len))
-		notify = vq_should_notify(vq);
+	if (vq_push(vq, c, len) && vq_should_notify(vq))
+		vdev_notify(&fd->dev, q);
 	if (--fd->in_hand[q] == 0)
 		pthread_cond_broadcast(&fd->settled);
 	pthread_mutex_unlock(&fd->lock);
-	if (notify)
-		vdev_notify(&fd->dev, q);
 }
 
 static bool serve_one(struct worker *w, unsigned q)
@@ -122,16 +120,25 @@ static void serve(struct worker *w)
 	} while (any);
 }
 
+/* Something was offered since we looked, and its kick went to a colleague. */
+static bool any_pending(const struct fs_dev *fd)
+{
+	for (unsigned q = 0; q < fd->dev.n_queues; q++)
+		if (fd->open[q] && vq_pending(&fd->dev.q[q].vq))
+			return true;
+	return false;
+}
+
 static bool sleep_until_kick(struct fs_dev *fd)
 {
 	struct epoll_event ev;
-	bool quit;
+	bool awake, quit;
 
 	pthread_mutex_lock(&fd->lock);
-	quit = fd->quit;
+	awake = fd->quit || any_pending(fd);
 	fd->idle++;
 	pthread_mutex_unlock(&fd->lock);
-	if (!quit)
+	if (!awake)
 		(void)epoll_wait(fd->epfd, &ev, 1, -1);
 	pthread_mutex_lock(&fd->lock);
 	fd->idle--;
