@@ -120,8 +120,8 @@ def main():
                   "cmp /tmp/cove-tty-$$.a /tmp/cove-tty-$$.b; r=$?; "
                   "rm -f /tmp/cove-tty-$$.*; exit $r"])
     result(t.wait() == 0, "the terminal's settings are restored")
-    t = Terminal([cove, "exec", "-it", box, "sleep", "1000"])
-    time.sleep(0)
+    t = Terminal([cove, "exec", "-it", box, "sh", "-c", "echo ready; sleep 1000"])
+    t.expect(rb"ready")
     t.send(b"\x10\x11")
     result(t.wait() == 0, "ctrl-p ctrl-q detaches")
     print(f"1..{n}")
