@@ -176,18 +176,26 @@ is "the sparse file is sparse on the host" \
 is "the mapped write is on the host" \
 	"$(dd if="$W/map" bs=1 skip=12345 count=5 2>/dev/null)" hello
 
-g python3 -c "
-import os
-for i in range(1000):
-    os.makedirs('$W/big/%03d' % i)
+# 100,000 files: made on the host, walked, changed and partly removed inside.
+make_files() { # directory first last
+	python3 -c '
+import os, sys
+for i in range(int(sys.argv[2]), int(sys.argv[3])):
+    os.makedirs("%s/%03d" % (sys.argv[1], i))
     for j in range(100):
-        open('$W/big/%03d/%d' % (i, j), 'w').close()
-" >"$T/big" 2>&1
-result $? "100,000 files are made" "$(cat "$T/big")"
-is "and counted on the host" "$(find "$W/big" -type f | wc -l)" 100000
-is "and found in the guest" "$(g sh -c "find '$W/big' -type f | wc -l")" 100000
-g rm -rf "$W/big"
-is "and removed" "$(ls -d "$W/big" 2>/dev/null)" ""
+        open("%s/%03d/%d" % (sys.argv[1], i, j), "w").close()
+' "$@"
+}
+make_files "$W/big" 0 1000
+is "100,000 files are found in the guest" "$(g sh -c "find '$W/big' -type f | wc -l")" 100000
+is "and again" "$(g sh -c "find '$W/big' -type f | wc -l")" 100000
+g sh -c "rm -rf '$W'/big/00? && for i in 1 2 3; do mkdir '$W/big/x'\$i && echo new >'$W/big/x'\$i/f; done"
+is "removals and additions of the guest are the host's" \
+	"$(find "$W/big" -type f | wc -l)" 99003
+make_files "$W/big" 0 10
+is "additions of the host are the guest's" "$(g sh -c "find '$W/big' -type f | wc -l")" 100003
+rm -rf "$W/big"
+is "the tree is gone for the guest too" "$(g sh -c "ls -d '$W/big' 2>/dev/null")" ""
 "$COVE" rm -f ws >/dev/null
 ok "rm never touches the workspace" test -f "$W/g"
 plan_done
