@@ -8,9 +8,10 @@
  * What a login shell is depends on the template, so the template's own sh finds
  * out. exec: the shell is the session's process and gets its signals.
  */
-static const char *const login_shell[] = {"/bin/sh", "-c",
+static const char find_shell[] =
 	"[ -x \"$SHELL\" ] && exec \"$SHELL\" -l; "
-	"[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l"};
+	"[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l";
+static const char *const login_shell[] = {"/bin/sh", "-c", find_shell};
 
 static uint32_t flags_of(const struct exec_request *req)
 {
