@@ -105,6 +105,7 @@ static void *work(void *arg)
 {
 	struct blk *b = arg;
 
+	(void)pthread_setname_np(pthread_self(), "disk");
 	while (wait_for_kick(b))
 		serve_all(b);
 	return NULL;

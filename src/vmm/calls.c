@@ -50,7 +50,7 @@ int calls_init(struct calls *c, struct loop *l)
 {
 	int r;
 
-	*c = (struct calls){.open = true};
+	*c = (struct calls){.open = true, .owner = pthread_self()};
 	list_init(&c->pending);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->done, NULL);
@@ -83,6 +83,8 @@ int calls_run(struct calls *c, int (*fn)(void *arg), void *arg)
 	struct call call = {.fn = fn, .arg = arg, .result = -ECANCELED};
 	uint64_t one = 1;
 
+	if (pthread_equal(pthread_self(), c->owner))
+		return fn(arg);
 	pthread_mutex_lock(&c->lock);
 	if (c->open) {
 		list_add_tail(&c->pending, &call.link);

@@ -15,6 +15,7 @@ struct calls {
 	struct list pending;
 	int fd;
 	bool open;
+	pthread_t owner; /* the loop's thread */
 	struct watch watch;
 };
 
@@ -23,7 +24,8 @@ int calls_init(struct calls *c, struct loop *l);
 void calls_close(struct calls *c, struct loop *l);
 /*
  * Runs fn(arg) on the loop's thread; returns its result, or -ECANCELED when
- * the machine is being taken down. Never on the loop's own thread.
+ * the machine is being taken down. On
+ * the loop's own thread (tests): at once.
  */
 int calls_run(struct calls *c, int (*fn)(void *arg), void *arg);
 

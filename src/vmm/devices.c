@@ -124,7 +124,7 @@ int devices_attach(struct devices *d, struct vmm_config *cfg,
 
 	*d = (struct devices){.loop = bank->loop};
 	r = add_disks(d, cfg, bank, bus, err);
-	if (r == 0 && cfg->vsock_listen >= 0)
+	if (r == 0 && (cfg->vsock_listen >= 0 || cfg->run_dir >= 0))
 		r = add_streams(d, cfg, bank, bus, err);
 	if (r == 0 && cfg->n_exports > 0)
 		r = add_share(d, cfg, bank, bus, err);

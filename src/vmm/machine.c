@@ -142,7 +142,10 @@ int machine_load(struct machine *m, struct err *err)
 		return 0;
 	}
 	cpuid_template(m->cpuid, m->cfg->cpus);
-	return boot_load(&boot, &m->ram, &m->entry, err);
+	int r = boot_load(&boot, &m->ram, &m->entry, err);
+	closep(&m->cfg->kernel);
+	closep(&m->cfg->initrd);
+	return r;
 }
 
 static void on_cpus(struct loop *l, struct watch *w, uint32_t events)

@@ -282,8 +282,12 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 	struct vcpus *s = v->set;
-	int r = make(v);
+	char name[16];
+	int r;
 
+	(void)snprintf(name, sizeof(name), "vcpu%u", v->index % VCPU_MAX);
+	(void)pthread_setname_np(pthread_self(), name);
+	r = make(v);
 	if (r < 0) {
 		pthread_mutex_lock(&s->lock);
 		s->n_failed++;

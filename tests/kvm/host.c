@@ -234,26 +234,64 @@ int host_control(const char *run_dir)
 	return fd;
 }
 
-void host_ask(int sock, uint8_t type, const int *fds, size_t n_fds)
+/* One request, one answer, whose body ends at *ret_len. */
+static uint8_t ask(int sock, uint8_t type, const int *fds, size_t n_fds,
+	uint8_t msg[VMM_CONTROL_MAX], size_t *ret_len)
 {
-	uint8_t msg[VMM_CONTROL_MAX];
-	struct tlv_iter it;
-	struct tlv t;
 	ssize_t n;
 
 	frame_head(msg, type, 0);
 	n = sock_send_fds(sock, msg, FRAME_HEAD, fds, n_fds);
 	if (n < 0)
 		die("cannot ask the monitor", (int)n);
-	n = recv(sock, msg, sizeof(msg), 0);
+	n = recv(sock, msg, VMM_CONTROL_MAX, 0);
 	if (n < (ssize_t)FRAME_HEAD)
 		die("no answer from the monitor", n < 0 ? -errno : -EPIPE);
-	if (msg[4] != VF_FAILED)
+	*ret_len = (size_t)n - FRAME_HEAD;
+	return msg[4];
+}
+
+void host_ask(int sock, uint8_t type, const int *fds, size_t n_fds)
+{
+	uint8_t msg[VMM_CONTROL_MAX];
+	struct tlv_iter it;
+	struct tlv t;
+	size_t len;
+
+	if (ask(sock, type, fds, n_fds, msg, &len) != VF_FAILED)
 		return;
-	it = tlv_iter(msg + FRAME_HEAD, (size_t)n - FRAME_HEAD);
+	it = tlv_iter(msg + FRAME_HEAD, len);
 	while (tlv_next(&it, &t) > 0)
 		if (t.tag == VT_TEXT)
 			(void)fprintf(stderr, "kvm-launch: monitor: %.*s\n",
 				(int)t.len, (const char *)t.p);
 	exit(98);
+}
+
+void host_stats(const char *run_dir)
+{
+	static const char *const name[] = {[VT_EXITS_IO] = "exits_io",
+		[VT_EXITS_MMIO] = "exits_mmio",
+		[VT_EXITS_OTHER] = "exits_other",
+		[VT_UNCLAIMED] = "unclaimed",
+		[VT_REFUSED] = "refused",
+		[VT_CONSOLE_BYTES] = "console_bytes",
+		[VT_DISK_READ] = "disk_read",
+		[VT_DISK_WRITTEN] = "disk_written",
+		[VT_MEMORY_RETURNED] = "memory_returned"};
+	int sock = host_control(run_dir);
+	uint8_t msg[VMM_CONTROL_MAX];
+	struct tlv_iter it;
+	struct tlv t;
+	uint64_t v;
+	size_t len;
+
+	(void)ask(sock, VF_STATS, NULL, 0, msg, &len);
+	it = tlv_iter(msg + FRAME_HEAD, len);
+	while (tlv_next(&it, &t) > 0)
+		if (t.tag < ARRAY_SIZE(name) && name[t.tag] &&
+			tlv_u64(&t, &v) == 0)
+			(void)fprintf(stderr, "%s=%llu\n", name[t.tag],
+				(unsigned long long)v);
+	(void)close(sock);
 }

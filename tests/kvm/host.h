@@ -27,5 +27,7 @@ void host_shutdown(int control);
 /* The monitor's control socket, and one request to it (wire/vmm.h). */
 int host_control(const char *run_dir);
 void host_ask(int sock, uint8_t type, const int *fds, size_t n_fds);
+/* Prints the monitor's counters on stderr. */
+void host_stats(const char *run_dir);
 
 #endif

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -37,6 +38,10 @@ struct options {
 	struct opt_strs exec;
 	struct opt_strs after;
 	const char *save;
+	const char *pid_file;
+	bool stats;
+	bool halt;
+	bool kill;
 	uint64_t memory;
 	uint32_t cpus;
 	bool pvh;
@@ -78,6 +83,14 @@ static const struct opt table[] = {
 		"guest memory", 4 * MIB, 0, NULL},
 	{"cpus", 0, OPT_U32, offsetof(struct options, cpus), "N", "processors",
 		1, 64, NULL},
+	{"pid-file", 0, OPT_STR, offsetof(struct options, pid_file), "FILE",
+		"gets the monitor's process id", 0, 0, "file"},
+	{"halt", 0, OPT_FLAG, offsetof(struct options, halt), NULL,
+		"with --save: do not resume, stop the monitor", 0, 0, NULL},
+	{"kill", 0, OPT_FLAG, offsetof(struct options, kill), NULL,
+		"end with SIGKILL instead of a shutdown", 0, 0, NULL},
+	{"stats", 0, OPT_FLAG, offsetof(struct options, stats), NULL,
+		"print the monitor's counters before the end", 0, 0, NULL},
 	{"pvh", 0, OPT_FLAG, offsetof(struct options, pvh), NULL,
 		"start by the PVH protocol", 0, 0, NULL},
 	{"time", 0, OPT_FLAG, offsetof(struct options, time), NULL,
@@ -251,6 +264,16 @@ static pid_t start(const char *vmm, int sock)
 	return -1;
 }
 
+static void put_pid(const char *path, pid_t pid)
+{
+	FILE *f = path ? fopen(path, "we") : NULL;
+
+	if (f) {
+		(void)fprintf(f, "%d\n", (int)pid);
+		(void)fclose(f);
+	}
+}
+
 /* The monitor's answer: one byte, or a text that says why not. */
 static void await_birth(int sock)
 {
@@ -331,7 +354,7 @@ static void save(const struct options *o, uint64_t start)
 	stamp(o, "paused", start);
 	host_ask(sock, VF_SAVE, fds, 2);
 	stamp(o, "saved", start);
-	host_ask(sock, VF_RESUME, NULL, 0);
+	host_ask(sock, o->halt ? VF_STOP : VF_RESUME, NULL, 0);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 	(void)close(sock);
@@ -361,6 +384,7 @@ static int converse(
 {
 	int control, worst;
 
+	(void)signal(SIGPIPE, SIG_IGN);
 	control = o->restore ? host_resume(o->run_dir)
 			     : greet(o, listener, pid, start);
 	if (control < 0)
@@ -369,7 +393,12 @@ static int converse(
 	if (o->save)
 		save(o, start);
 	worst = MAX(worst, run_all(o, &o->after, start));
-	host_shutdown(control);
+	if (o->stats)
+		host_stats(o->run_dir);
+	if (o->kill)
+		(void)kill(pid, SIGKILL);
+	else if (!o->halt)
+		host_shutdown(control);
 	return worst;
 }
 
@@ -405,6 +434,7 @@ int main(int argc, char **argv)
 		listener = host_listen(o.run_dir);
 	pid = start(o.vmm, pair[1]);
 	(void)close(pair[1]);
+	put_pid(o.pid_file, pid);
 	await_birth(pair[0]);
 	stamp(&o, "running", start_ms);
 	if (listener >= 0)

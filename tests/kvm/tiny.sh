@@ -1,0 +1,7 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 120
+# bare guests on this machine's /dev/kvm, of whatever kind
+cd "$(dirname "$0")/../.." || exit 1
+b=${COVE_BUILD:-build}
+exec tests/kvm/tiny "$b/src/vmm/cove-vmm" "$b/tests/kvm/kvm-launch" "$b/tests/kvm"
