@@ -32,14 +32,14 @@ is "no capability" "$(as sh -c 'grep CapBnd /proc/self/status | tr -d "[:space:]
 out=$(as "$COVE" run --rm -- uname -r 2>"$T/err")
 is "run as an ordinary user" $? 0
 like "its own kernel" "$out" '^[0-9]'
-ok "create" as "$COVE" create --name u "$H/work"
-as "$COVE" exec u sh -c 'echo x >made-inside'
+ok "create" as "$COVE" create --name user "$H/work"
+as "$COVE" exec user sh -c 'echo x >made-inside'
 is "a file made inside belongs to the user outside" "$(stat -c %u "$H/work/made-inside")" $UID_
 echo y | as tee "$H/work/made-outside" >/dev/null
 is "a file made outside belongs to agent inside" \
-	"$(as "$COVE" exec u stat -c %U made-outside)" agent
-ok "and can be written inside" as "$COVE" exec u sh -c 'echo z >>made-outside'
-for p in $(field_pids=$(as "$COVE" inspect --json u | python3 -c 'import json,sys
+	"$(as "$COVE" exec user stat -c %U made-outside)" agent
+ok "and can be written inside" as "$COVE" exec user sh -c 'echo z >>made-outside'
+for p in $(field_pids=$(as "$COVE" inspect --json user | python3 -c 'import json,sys
 o=json.load(sys.stdin); o=o[0] if isinstance(o,list) else o
 print(*o["pids_host"].values())'); echo "$field_pids"); do
 	is "process $p has no capability" "$(awk '/CapEff/ {print $2}' "/proc/$p/status")" 0000000000000000
