@@ -220,25 +220,42 @@ int account_find(const char *passwd, const char *group, const char *spec,
 	return 0;
 }
 
-/* Everything that cannot be read as a text of sane size counts as empty. */
-static char *slurp(int dirfd, const char *name)
-{
-	char *text;
+/* A file's text; small ones, which is nearly all, need no allocation. */
+struct text {
+	char small[4096];
+	char *heap;
+};
 
-	if (fd_slurp_at(dirfd, name, ACCOUNT_FILE_MAX, &text) < 0)
-		return xstrdup("");
-	return text;
+/* Everything that cannot be read as a text of sane size counts as empty. */
+static const char *text_read(struct text *t, int dirfd, const char *name)
+{
+	_cleanup_close_ int fd =
+		openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, t->small, sizeof(t->small) - 1);
+
+	t->heap = NULL;
+	if (n == (ssize_t)sizeof(t->small) - 1) {
+		if (fd_slurp_at(dirfd, name, ACCOUNT_FILE_MAX, &t->heap) >= 0)
+			return t->heap;
+		t->heap = NULL;
+		n = 0;
+	}
+	t->small[MAX(n, 0)] = '\0';
+	return t->small;
 }
 
 int account_load(const char *etc_dir, const char *spec, struct account *ret,
 	struct err *err)
 {
+	static struct text passwd, group;
 	_cleanup_close_ int dirfd =
 		open(etc_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_free_ char *passwd = slurp(dirfd, "passwd");
-	_cleanup_free_ char *group = slurp(dirfd, "group");
+	int r = account_find(text_read(&passwd, dirfd, "passwd"),
+		text_read(&group, dirfd, "group"), spec, ret, err);
 
-	return account_find(passwd, group, spec, ret, err);
+	free(passwd.heap);
+	free(group.heap);
+	return r;
 }
 
 void account_done(struct account *a)

@@ -10,15 +10,14 @@
 #include "wire/agent.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 2000u
 #define POWEROFF_WAIT_MS 5000u /* after a signal to PID 1 */
-#define DISK_FULL (1 * MIB)  /* free bytes that count as none */
-#define DISK_ROOM (16 * MIB) /* and as room again */
+#define DISK_FULL (1 * MIB)    /* free bytes that count as none */
+#define DISK_ROOM (16 * MIB)   /* and as room again */
 
 /* ---- the end ---- */
 
@@ -221,16 +220,24 @@ static int watch_signals(struct agent *a)
 	return loop_signals(&a->loop, &set, on_signal, a);
 }
 
-static void protect_self(void)
+static void limit(int what, rlim_t soft, rlim_t hard)
 {
-	struct rlimit files = {1048576, 1048576};
-	FILE *f = fopen("/proc/self/oom_score_adj", "we");
+	struct rlimit r = {soft, hard};
 
-	(void)setrlimit(RLIMIT_NOFILE, &files);
-	if (!f)
-		return;
-	fputs("-1000", f);
-	fclose(f);
+	if (setrlimit(what, &r) < 0)
+		log_warn("rlimit %d: %s", what, strerror(errno));
+}
+
+/*
+ * Every process inherits them. Nothing protects us from the OOM killer here,
+ * because it never takes PID 1 (mm/oom_kill.c, oom_unkillable_task).
+ */
+static void set_limits(void)
+{
+	limit(RLIMIT_NOFILE, 65536, 1048576);
+	limit(RLIMIT_CORE, 0, RLIM_INFINITY);
+	limit(RLIMIT_MEMLOCK, 8 * MIB, 8 * MIB);
+	limit(RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
 }
 
 _Noreturn void agent_run(struct agent *a)
@@ -244,7 +251,7 @@ _Noreturn void agent_run(struct agent *a)
 			.guest = true},
 		.cgroup = {.main_fd = -1},
 	};
-	protect_self();
+	set_limits();
 	r = loop_init(&a->loop);
 	r = r ? r : watch_signals(a);
 	control_init(&a->control, &a->loop, &ops, a);

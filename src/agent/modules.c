@@ -63,6 +63,8 @@ int modules_load(int dirfd, struct err *err)
 
 		if (r < 0 && r != -ENODEV && r != -EEXIST)
 			log_error("module %s: %s", names[i], strerror(-r));
+		log_debug("%s at %llu ms", names[i],
+			(unsigned long long)now_ms());
 		/* The initramfs is memory. */
 		(void)unlinkat(dirfd, names[i], 0);
 		free(names[i]);

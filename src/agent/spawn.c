@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -28,23 +27,26 @@
 static pid_t fork_into(int cgroup_fd)
 {
 	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP,
+		.flags = CLONE_CLEAR_SIGHAND,
 		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup_fd,
 	};
+	pid_t pid;
 
-	if (cgroup_fd < 0)
-		return fork();
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	/* A container's filter on a build host; every guest kernel has it. */
+	return pid < 0 && errno == ENOSYS && cgroup_fd < 0 ? fork() : pid;
 }
 
-static void default_signals(void)
+/* The agent blocks what it reads from a descriptor, and ignores SIGPIPE. */
+static void usual_signals(void)
 {
 	sigset_t none;
 
-	/* Also ignored ones: an ignored SIGPIPE would be inherited. */
-	for (int i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -52,31 +54,6 @@ static void default_signals(void)
 static void close_from(int first)
 {
 	(void)syscall(SYS_close_range, first, ~0u, 0);
-}
-
-static void limit(int what, rlim_t soft, rlim_t hard)
-{
-	struct rlimit r = {soft, hard};
-
-	(void)setrlimit(what, &r);
-}
-
-static void write_file(const char *path, const char *text)
-{
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		(void)fd_write_all(fd, text, strlen(text));
-}
-
-/* The agent is exempt from the OOM killer, its children are not. */
-static void guest_limits(void)
-{
-	write_file("/proc/self/oom_score_adj", "0");
-	limit(RLIMIT_NOFILE, 65536, 1048576);
-	limit(RLIMIT_CORE, 0, RLIM_INFINITY);
-	limit(RLIMIT_MEMLOCK, 8 * MIB, 8 * MIB);
-	limit(RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
 }
 
 pid_t spawn_fork(const struct spawn_env *env, int keep)
@@ -87,14 +64,12 @@ pid_t spawn_fork(const struct spawn_env *env, int keep)
 		return -errno;
 	if (pid > 0)
 		return pid;
-	default_signals();
+	usual_signals();
 	if (keep >= 0) {
 		if (keep != 3)
 			(void)dup3(keep, 3, O_CLOEXEC);
 		close_from(4);
 	}
-	if (env->guest)
-		guest_limits();
 	return 0;
 }
 
@@ -252,22 +227,27 @@ static void wire_stdio(const struct spawn_io *io)
 	close_from(3);
 }
 
+static void give(int fd, uid_t uid, gid_t gid)
+{
+	if (fchown(fd, uid, gid) < 0)
+		log_debug("fchown: %d", errno);
+}
+
 /*
  * So that /dev/stdout and the terminal can be opened again after the switch of
  * user. Group 5 is "tty" everywhere. /dev/null is not ours to give.
  */
-static void give_stdio(const struct account *who)
+static void give_stdio(
+	const struct account *who, const struct request *req, bool tty)
 {
-	struct stat st;
-
-	for (int fd = 0; fd <= 2; fd++) {
-		bool tty = isatty(fd);
-
-		if (fstat(fd, &st) < 0 || !(tty || S_ISFIFO(st.st_mode)))
-			continue;
-		if (fchown(fd, who->uid, tty ? 5 : who->gid) < 0)
-			log_debug("fchown: %d", errno);
+	if (tty) {
+		give(0, who->uid, 5);
+		return;
 	}
+	if (req->flags & EX_STDIN)
+		give(0, who->uid, who->gid);
+	give(1, who->uid, who->gid);
+	give(2, who->uid, who->gid);
 }
 
 static _Noreturn void child(const struct spawn_env *env,
@@ -283,7 +263,7 @@ static _Noreturn void child(const struct spawn_env *env,
 	if (r < 0)
 		die(EXIT_CANNOT, &err);
 	if (env->guest)
-		give_stdio(&who);
+		give_stdio(&who, req, io->tty);
 	r = set_ids(&who);
 	if (r < 0) {
 		err_sys(&err, -r, "cannot become user %u", who.uid);

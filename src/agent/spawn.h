@@ -20,7 +20,7 @@ struct spawn_env {
 	const struct config *config;
 	const char *etc_dir; /* where passwd and group are: "/etc" */
 	int cgroup_fd;       /* children are born into it; -1: not moved */
-	bool guest;          /* we are PID 1: set limits, OOM score, owners */
+	bool guest;          /* we are PID 1: give stdio to the user */
 };
 
 /* Borrowed descriptors; with a terminal all three are its slave. */
