@@ -32,6 +32,7 @@ struct daemon {
 	struct timer sweep;  /* closes connections that say nothing */
 	uint8_t *scratch;    /* SCRATCH_SIZE; used within one callback only */
 	bool store_is_new;
+	bool kernel_checked; /* against this build's agent; prepare.c */
 	int lock_fd; /* state/coved.lock, -1 in tests */
 	uint64_t
 		stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */

@@ -87,13 +87,19 @@ static int need_template(struct sandbox *sb, struct err *err)
 	return 1;
 }
 
+/*
+ * The first sandbox of a daemon's life always runs the job: it takes
+ * milliseconds when nothing changed, and puts an agent that was upgraded since
+ * into the initial file system.
+ */
 static int need_kernel(struct sandbox *sb, struct err *err)
 {
 	_cleanup_(kernel_done) struct kernel k = {0};
 	int r = cache_kernel(&sb->d->paths, &k, err);
 
-	if (r != 0)
+	if (r < 0 || (r == 1 && sb->d->kernel_checked))
 		return r;
+	sb->d->kernel_checked = true;
 	return image_job(
 		sb, "kernel", "kernel", "fetching the guest kernel", err);
 }
