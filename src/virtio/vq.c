@@ -302,6 +302,19 @@ bool vq_kicks_on(struct vq *q)
 	return vq_pending(q);
 }
 
+uint16_t vq_offered(const struct vq *q)
+{
+	return q->live ? avail_idx(q) : 0;
+}
+
+void vq_kick_next(struct vq *q, uint16_t offered)
+{
+	if (q->live && q->cfg.event_idx)
+		store16(avail_event(q), offered);
+	else if (q->live)
+		store16(&q->used[RING_FLAGS], 0);
+}
+
 size_t vq_iov_read(const struct iovec *iov, unsigned n, void *p, size_t len)
 {
 	uint8_t *to = p;

@@ -98,6 +98,11 @@ void vq_kicks_off(struct vq *q);
 /* Returns true when something came in meanwhile: pop again. */
 bool vq_kicks_on(struct vq *q);
 
+/* How many chains the driver has offered in all, modulo 2^16; untrusted. */
+uint16_t vq_offered(const struct vq *q);
+/* Asks for a kick as soon as more than these were offered. */
+void vq_kick_next(struct vq *q, uint16_t offered);
+
 /* Bytes of iov copied to or from p; less than len when iov is shorter. */
 size_t vq_iov_read(const struct iovec *iov, unsigned n, void *p, size_t len);
 size_t vq_iov_write(

@@ -214,11 +214,24 @@ void vsock_tx_task(struct loop *l, struct task *t)
 		vdev_notify(&vs->dev, VSOCK_Q_TX);
 }
 
+/* The driver gives an event's buffer back when it has dealt with it. */
+static void event_seen(struct vsock *vs)
+{
+	struct vq *q = vsock_vq(vs, VSOCK_Q_EVENT);
+
+	if (!vs->resetting || vq_offered(q) == vs->event_offered)
+		return;
+	vs->resetting = false;
+	(void)host_listen(vs);
+}
+
 static void kick(struct vdev *d, unsigned q)
 {
 	struct vsock *vs = container_of(d, struct vsock, dev);
 
-	if (q == VSOCK_Q_TX)
+	if (q == VSOCK_Q_EVENT)
+		event_seen(vs);
+	else if (q == VSOCK_Q_TX)
 		vsock_tx_task(vs->loop, &vs->tx_task);
 	else if (q == VSOCK_Q_RX)
 		vsock_rx_task(vs->loop, &vs->rx_task);
@@ -263,7 +276,26 @@ void vsock_fail(struct vsock *vs, unsigned q)
 
 static void reset(struct vdev *d)
 {
-	drop_all(container_of(d, struct vsock, dev));
+	struct vsock *vs = container_of(d, struct vsock, dev);
+
+	drop_all(vs);
+	vs->resetting = false;
+	(void)host_listen(vs);
+}
+
+/*
+ * Whoever connected before the driver dealt with the event would be cut off
+ * by it: they wait in the socket's backlog.
+ */
+static void wait_until_seen(struct vsock *vs)
+{
+	struct vq *q = vsock_vq(vs, VSOCK_Q_EVENT);
+
+	vs->resetting = true;
+	vs->event_offered = vq_offered(q);
+	vq_kick_next(q, vs->event_offered);
+	loop_unwatch(vs->loop, &vs->listener);
+	loop_untimer(vs->loop, &vs->accept_timer);
 }
 
 void vsock_transport_reset(struct vsock *vs)
@@ -277,6 +309,7 @@ void vsock_transport_reset(struct vsock *vs)
 	if (vq_pop(q, iov, VQ_IOV_MAX, &c) <= 0 || c.wr_len < sizeof(ev))
 		return;
 	vq_iov_write(c.wr, c.n_wr, &ev, sizeof(ev));
+	wait_until_seen(vs); /* before the driver can */
 	vq_push(q, &c, sizeof(ev));
 	if (vq_should_notify(q))
 		vdev_notify(&vs->dev, VSOCK_Q_EVENT);

@@ -79,7 +79,10 @@ void vsock_release(struct vsock *vs);
 /* How many local connections are open or being opened. */
 unsigned vsock_locals(const struct vsock *vs);
 
-/* Resets every connection and tells the driver so (after a restore). */
+/*
+ * Resets every connection and tells the driver so (after a restore). Until it
+ * has taken note, new connections of the host wait to be accepted.
+ */
 void vsock_transport_reset(struct vsock *vs);
 
 #endif

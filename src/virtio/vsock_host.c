@@ -62,7 +62,7 @@ static void accept_pause(struct vsock *vs)
 
 int host_listen(struct vsock *vs)
 {
-	if (vs->listen_fd < 0)
+	if (vs->listen_fd < 0 || vs->resetting || vs->listener.active)
 		return 0;
 	return loop_watch(
 		vs->loop, &vs->listener, vs->listen_fd, EPOLLIN, host_accept);
@@ -296,7 +296,7 @@ int vsock_connect_local(struct vsock *vs, uint32_t port)
 	struct vsock_conn *c;
 	int sv[2], r;
 
-	if (!vsock_up(vs))
+	if (!vsock_up(vs) || vs->resetting)
 		return -ENOTCONN;
 	r = socketpair(
 		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv);

@@ -132,6 +132,9 @@ struct vsock {
 	struct vsock_stray stray[VSOCK_STRAYS];
 	unsigned n_locals;
 	bool holding;
+	/* A transport reset was sent and not seen yet: nobody may come in. */
+	bool resetting;
+	uint16_t event_offered; /* when it was sent */
 	/* Scratch of one turn; the second one while the first is held. */
 	struct vsock_burst *burst;
 	struct vsock_burst *held;
