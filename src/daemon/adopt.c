@@ -20,46 +20,38 @@ static int load_row(void *arg, struct row *row, struct err *err)
 	return sandbox_load(arg, row, err) ? 0 : -err->code;
 }
 
-/* Processes by owner, as the store has them. */
-static void place_proc(void *arg, const char *owner, const char *role,
-	const struct proc_id *id)
-{
-	struct daemon *d = arg;
-	struct sandbox *sb = sandbox_find(d, owner);
-	int pidfd;
-
-	if (sb && streq(role, "engine"))
-		sb->engine.id[ENGINE_MONITOR] = *id;
-	else if (sb && streq(role, "devices"))
-		sb->engine.id[ENGINE_DEVICES] = *id;
-	else if (streq(role, JOB_OWNER)) {
-		pidfd = proc_open(id);
-		if (pidfd < 0)
-			return;
-		log_info("ending a helper of the coved before pid=%d",
-			(int)id->pid);
-		/* It leads its group: what it started goes with it. */
-		(void)kill(-id->pid, SIGKILL);
-		closep(&pidfd);
-	}
-}
-
-/* Ends one recorded process and waits until it is gone. */
-static void end_proc(const struct proc_id *id)
+/* Ends one recorded process, or its group, and waits until it is gone. */
+static void end_proc(const struct proc_id *id, bool group)
 {
 	_cleanup_close_ int fd = id->pid > 0 ? proc_open(id) : -1;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	if (fd < 0)
 		return;
+	if (group)
+		(void)kill(-id->pid, SIGKILL);
 	(void)proc_signal(fd, SIGKILL);
 	(void)poll(&p, 1, END_WAIT_MS);
+}
+
+/* Processes by owner, as the store has them. */
+static void place_proc(void *arg, const char *owner, const char *role,
+	const struct proc_id *id)
+{
+	struct sandbox *sb = sandbox_find(arg, owner);
+
+	if (sb && streq(role, "engine"))
+		sb->engine.id[ENGINE_MONITOR] = *id;
+	else if (sb && streq(role, "devices"))
+		sb->engine.id[ENGINE_DEVICES] = *id;
+	else /* a helper, with what it started: it leads its group */
+		end_proc(id, streq(role, JOB_OWNER));
 }
 
 static void end_procs(struct sandbox *sb)
 {
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++) {
-		end_proc(&sb->engine.id[i]);
+		end_proc(&sb->engine.id[i], false);
 		sb->engine.id[i] = (struct proc_id){0};
 	}
 	(void)store_proc_clear(sb->d->store, sb->row.id, NULL);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -326,24 +327,56 @@ void sandbox_end_engine(struct sandbox *sb)
 /* How a process ended, when it was our child. Reaped by engine_close(). */
 static void note_end(struct sandbox *sb, enum engine_role role)
 {
+	char *to = sb->why_ended;
+	size_t size = sizeof(sb->why_ended);
+	const char *name = role_name(role);
 	siginfo_t si = {0};
-	size_t n = strlen(sb->why_ended);
 
 	if (waitid(P_PIDFD, (id_t)sb->engine.pidfd[role], &si,
 		    WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		si.si_pid == 0)
-		(void)snprintf(sb->why_ended + n, sizeof(sb->why_ended) - n,
-			"%s process ended", role_name(role));
+		(void)snprintf(to, size, "its %s process ended", name);
 	else if (si.si_code == CLD_EXITED)
-		(void)snprintf(sb->why_ended + n, sizeof(sb->why_ended) - n,
-			"%s process ended with status %d", role_name(role),
-			si.si_status);
+		(void)snprintf(to, size, "its %s process ended with status %d",
+			name, si.si_status);
 	else
-		(void)snprintf(sb->why_ended + n, sizeof(sb->why_ended) - n,
-			"%s process was killed by signal %d (%s)",
-			role_name(role), si.si_status,
-			sigabbrev_np(si.si_status) ? sigabbrev_np(si.si_status)
-						   : "?");
+		(void)snprintf(to, size,
+			"its %s process was killed by signal %d", name,
+			si.si_status);
+}
+
+static bool has_ended(const struct sandbox *sb, enum engine_role role)
+{
+	struct pollfd p = {.fd = sb->engine.pidfd[role], .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* The monitor's end is the cause of the other's, if both are gone. */
+static void note_cause(struct sandbox *sb)
+{
+	if (sb->why_ended[0])
+		return;
+	note_end(sb,
+		has_ended(sb, ENGINE_MONITOR) ? ENGINE_MONITOR
+					      : ENGINE_DEVICES);
+}
+
+/* What the guest's kernel said last, before the machine went away. */
+static void note_console(struct sandbox *sb)
+{
+	_cleanup_free_ char *run = sandbox_run_dir(sb);
+	char line[160];
+
+	console_find(run, "reboot: ", line, sizeof(line));
+	sb->powered_off = sb->powered_off || line[0];
+	console_find(run, "Kernel panic - ", line, sizeof(line));
+	if (!line[0])
+		return;
+	sb->powered_off = false;
+	(void)snprintf(sb->why_ended, sizeof(sb->why_ended),
+		"the guest's kernel stopped: %s", line);
+	sandbox_event(sb, "panic", line);
 }
 
 static void on_ended(struct sandbox *sb, enum engine_role role)
@@ -352,8 +385,7 @@ static void on_ended(struct sandbox *sb, enum engine_role role)
 	struct err err = {0};
 
 	loop_unwatch(l, &sb->ended[role]);
-	if (sb->why_ended[0] == '\0')
-		note_end(sb, role);
+	note_cause(sb);
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++) {
 		if (!sb->ended[i].active)
 			continue;
@@ -362,6 +394,8 @@ static void on_ended(struct sandbox *sb, enum engine_role role)
 		return;
 	}
 	stop_listening(sb);
+	if (sb->state != SB_STOPPING)
+		note_console(sb);
 	log_info("engine gone sandbox=%s: %s", sb->row.name, sb->why_ended);
 	sb->d->backend->close(&sb->engine);
 	if (store_proc_clear(sb->d->store, sb->row.id, &err) < 0)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #define TAIL_BYTES 4096
+#define FIND_BYTES 12288 /* a panic prints registers after its reason */
 
 /* Length of the escape sequence at s, 0 when there is none. */
 static size_t escape_len(const char *s, size_t len)
@@ -73,20 +74,44 @@ void console_clean_tail(const char *text, size_t len, unsigned max_lines,
 	dst[out] = '\0';
 }
 
-void console_tail(
-	const char *run_dir, unsigned max_lines, char *dst, size_t size)
+/* The end of the log; bytes read, 0 when there is nothing. */
+static size_t read_end(const char *run_dir, char *text, size_t size)
 {
 	_cleanup_free_ char *path = xasprintf("%s/console.log", run_dir);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[TAIL_BYTES];
 	struct stat st;
-	ssize_t n = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return 0;
+	n = pread(fd, text, size,
+		st.st_size > (off_t)size ? st.st_size - (off_t)size : 0);
+	return n > 0 ? (size_t)n : 0;
+}
+
+void console_tail(
+	const char *run_dir, unsigned max_lines, char *dst, size_t size)
+{
+	char text[TAIL_BYTES];
+	size_t n = read_end(run_dir, text, sizeof(text));
+
+	console_clean_tail(text, n, max_lines, dst, size);
+}
+
+void console_find(
+	const char *run_dir, const char *needle, char *dst, size_t size)
+{
+	char text[FIND_BYTES];
+	size_t n = read_end(run_dir, text, sizeof(text));
+	size_t len = strlen(needle);
+	const char *line = text, *nl;
 
 	dst[0] = '\0';
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	n = pread(fd, text, sizeof(text),
-		st.st_size > TAIL_BYTES ? st.st_size - TAIL_BYTES : 0);
-	if (n > 0)
-		console_clean_tail(text, (size_t)n, max_lines, dst, size);
+	for (; n > 0; n -= (size_t)(nl - line), line = nl) {
+		nl = memchr(line, '\n', n);
+		nl = nl ? nl + 1 : line + n;
+		if (memmem(line, (size_t)(nl - line), needle, len))
+			console_clean_tail(
+				line, (size_t)(nl - line), 1, dst, size);
+	}
 }

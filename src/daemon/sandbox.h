@@ -95,7 +95,7 @@ struct sandbox {
 	bool removing;    /* remove it once the engine is gone */
 	bool had_exec;
 	unsigned n_execs;
-	char why_ended[160];   /* how the engine's processes ended */
+	char why_ended[240];   /* how the engine's processes ended */
 	unsigned event_tokens; /* a guest cannot fill the store with events */
 	uint64_t event_ms;
 	struct task free_task;

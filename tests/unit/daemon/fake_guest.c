@@ -96,7 +96,8 @@ static int on_frame(struct guest *g, uint8_t type, const uint8_t *p, size_t len)
 			send_garbage(g->ctl);
 		if (is(g, "poweroff"))
 			send_text(g->ctl, AF_EVENT, AT_EVENT, "poweroff");
-		return is(g, "poweroff") || is(g, "crash");
+		return is(g, "poweroff") || is(g, "crash") || is(g, "exit") ||
+			is(g, "down");
 	}
 	if (type == AF_PING && !is(g, "mute")) {
 		struct buf b;
@@ -185,7 +186,7 @@ static int serve(struct guest *g)
 		if (poll(p, 2 + STREAMS, -1) < 0)
 			return 1;
 		if (p[1].revents && on_control(g))
-			return is(g, "crash") ? 9 : 0;
+			return is(g, "exit") ? 9 : 0;
 		if (p[0].revents)
 			on_connect(g);
 		for (int i = 0; i < STREAMS; i++)
@@ -201,7 +202,12 @@ int fake_guest(const char *run_dir, const char *name, int listen_fd)
 	int log = openat(dir, "console.log",
 		O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	(void)fd_write_all(log, "booting\r\n\x1b[1mKernel panic\x1b[0m\n", 30);
+	(void)dprintf(log, "booting\r\n\x1b[1mhello\x1b[0m\n");
+	if (is(&g, "crash"))
+		(void)dprintf(
+			log, "Kernel panic - not syncing: test\nR10: 0000\n");
+	if (is(&g, "down"))
+		(void)dprintf(log, "reboot: Power down\n");
 	for (int i = 0; i < STREAMS; i++)
 		g.streams[i] = -1;
 	if (is(&g, "die"))
