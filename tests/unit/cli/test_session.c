@@ -208,14 +208,19 @@ static void agent_started(int fd)
 	wait_hangup(fd);
 }
 
+/* A terminal may hand out what was typed in pieces. */
 static void agent_detached(int fd)
 {
+	char typed[8] = "";
 	struct frame f;
 
 	begin(fd);
-	f = receive(fd);
-	must(f.type == AF_STDIN && f.len == 2 && !memcmp(f.p, "a\x10", 2));
-	must(receive(fd).type == AF_DETACH);
+	while ((f = receive(fd)).type == AF_STDIN) {
+		must(strlen(typed) + f.len < sizeof(typed));
+		memcpy(typed + strlen(typed), f.p, f.len);
+	}
+	must(f.type == AF_DETACH);
+	must(streq(typed, "a\x10"));
 }
 
 static void agent_winsize(int fd)
@@ -240,6 +245,43 @@ static void agent_silent(int fd)
 
 	while (read(fd, sink, sizeof(sink)) > 0)
 		;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[512] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	must(f && fgets(text, sizeof(text), f));
+	fclose(f);
+	return strrchr(text, ')')[2];
+}
+
+static bool is_raw(void)
+{
+	struct termios mode;
+
+	must(tcgetattr(s.fds[0], &mode) == 0);
+	return !(mode.c_lflag & ICANON);
+}
+
+/* kill -TSTP, then fg: the terminal is the shell's in between. */
+static void agent_suspends(int fd)
+{
+	begin(fd);
+	while (!is_raw())
+		usleep(1000);
+	kill(getppid(), SIGTSTP);
+	while (state_of(getppid()) != 'T')
+		usleep(1000);
+	must(!is_raw());
+	kill(getppid(), SIGCONT);
+	while (!is_raw())
+		usleep(1000);
+	must(receive(fd).type == AF_WINSIZE);
+	send_u32(fd, AF_EXIT, AT_STATUS, 0);
 }
 
 static void agent_deaf(int fd)
@@ -584,6 +626,10 @@ static void test_detach_keys(void **state)
 {
 	struct termios before, after;
 	int master;
+
+	memset(&before, 0, sizeof(before)); /* it has padding */
+	memset(&after, 0, sizeof(after));
+
 	int slave = open_terminal(&master, &before);
 
 	assert_int_equal(keys_parse(DETACH_KEYS_DEFAULT, &s.keys, NULL), 0);
@@ -609,6 +655,18 @@ static void test_winsize(void **state)
 	open_terminal(&master, &mode);
 	go(start_agent(agent_winsize));
 	assert_int_equal(res.end, SESSION_EXITED);
+	close(master);
+}
+
+static void test_suspend(void **state)
+{
+	struct termios mode;
+	int master;
+
+	open_terminal(&master, &mode);
+	go(start_agent(agent_suspends));
+	assert_int_equal(res.end, SESSION_EXITED);
+	assert_false(is_raw());
 	close(master);
 }
 
@@ -665,6 +723,7 @@ int main(void)
 		TEST(test_detached_start),
 		TEST(test_detach_keys),
 		TEST(test_winsize),
+		TEST(test_suspend),
 		TEST(test_detach_from_the_deaf),
 	};
 
