@@ -31,7 +31,7 @@ static void on_done(struct job_watcher *w, int r, const struct err *err)
 {
 	struct sandbox *sb = container_of(w, struct sandbox, job);
 
-	if (r < 0)
+	if (r < 0 && !sb->job_optional)
 		sandbox_fail(sb, err);
 	else
 		sandbox_prepare(sb);
@@ -90,18 +90,22 @@ static int need_template(struct sandbox *sb, struct err *err)
 /*
  * The first sandbox of a daemon's life always runs the job: it takes
  * milliseconds when nothing changed, and puts an agent that was upgraded since
- * into the initial file system.
+ * into the initial file system. A kernel that is there is used also when that
+ * fails; an agent that does not fit says so in its hello.
  */
 static int need_kernel(struct sandbox *sb, struct err *err)
 {
 	_cleanup_(kernel_done) struct kernel k = {0};
-	int r = cache_kernel(&sb->d->paths, &k, err);
+	struct daemon *d = sb->d;
+	int r = cache_kernel(&d->paths, &k, err);
 
-	if (r < 0 || (r == 1 && sb->d->kernel_checked))
+	if (r < 0 ||
+		(r == 1 && d->kernel_checked && !job_running(d, "kernel")))
 		return r;
-	sb->d->kernel_checked = true;
+	d->kernel_checked = true;
+	sb->job_optional = r == 1;
 	return image_job(
-		sb, "kernel", "kernel", "fetching the guest kernel", err);
+		sb, "kernel", "kernel", "preparing the guest kernel", err);
 }
 
 static int need_base(
@@ -161,6 +165,7 @@ void sandbox_prepare(struct sandbox *sb)
 	}
 	sb->job.progress = on_progress;
 	sb->job.done = on_done;
+	sb->job_optional = false;
 	r = need_template(sb, &err);
 	if (r == 1)
 		r = need_kernel(sb, &err);

@@ -55,7 +55,8 @@ static const char image_script[] =
 	"shell) sleep 0.1; test -e fail && {\n"
 	"  echo '{\"error\":\"no \\u0007network\"}'; exit 1; }\n"
 	"  test -e nothing || ln -s ../sha256:aa cache/templates/names/shell ;;\n"
-	"kernel) echo 'not JSON'; echo 'the disk is gone' >&2; exit 3 ;;\n"
+	"kernel) test -e cache/kernels/current && exit 0\n"
+	"  echo 'not JSON'; echo 'the disk is gone' >&2; exit 3 ;;\n"
 	"esac\n"
 	"echo '{\"result\":{}}'\n";
 
