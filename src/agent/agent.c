@@ -163,19 +163,27 @@ static void on_clock(void *arg, uint64_t realtime_ns)
 	system_set_clock(realtime_ns);
 }
 
-/* The host asks regularly anyway: the moment to look at the disk. */
+static void check_disk(
+	struct agent *a, bool *full, const char *dir, const char *text)
+{
+	uint64_t left = system_disk_free(dir);
+
+	if (!*full && left < DISK_FULL)
+		control_event(&a->control, "quota.disk", text);
+	if (left < DISK_FULL)
+		*full = true;
+	else if (left > DISK_ROOM)
+		*full = false;
+}
+
+/* The host asks regularly anyway: the moment to look at the disks. */
 static void on_ping(void *arg)
 {
 	struct agent *a = arg;
-	uint64_t left = system_disk_free();
 
-	if (!a->disk_full && left < DISK_FULL)
-		control_event(&a->control, "quota.disk",
-			"the sandbox's disk is full");
-	if (left < DISK_FULL)
-		a->disk_full = true;
-	else if (left > DISK_ROOM)
-		a->disk_full = false;
+	check_disk(a, &a->disk_full, "/", "the sandbox's disk is full");
+	check_disk(
+		a, &a->docker_full, DOCKER_DIR, "the disk for Docker is full");
 }
 
 static const struct control_ops ops = {

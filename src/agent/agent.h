@@ -23,6 +23,7 @@ struct agent {
 	bool stopping;
 	bool killed;    /* SIGKILL was sent */
 	bool disk_full; /* reported, until there is room again */
+	bool docker_full;
 };
 
 /* After boot(): serves until the host ends it, then powers off. */

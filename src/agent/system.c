@@ -89,11 +89,11 @@ void system_memory(uint64_t *ret_total, uint64_t *ret_available)
 	*ret_available = meminfo(text, "MemAvailable:");
 }
 
-uint64_t system_disk_free(void)
+uint64_t system_disk_free(const char *dir)
 {
 	struct statvfs st;
 
-	if (statvfs("/", &st) < 0)
+	if (statvfs(dir, &st) < 0)
 		return UINT64_MAX;
 	return (uint64_t)st.f_bavail * st.f_frsize;
 }

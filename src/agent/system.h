@@ -17,8 +17,8 @@ void system_set_hostname(const char *name);
 void system_loopback_up(void);
 /* Bytes; available is what can be had without swapping. */
 void system_memory(uint64_t *ret_total, uint64_t *ret_available);
-/* Bytes that an ordinary user can still write to the root; ~0 if unknown. */
-uint64_t system_disk_free(void);
+/* Bytes that an ordinary user can still write below dir; ~0 if unknown. */
+uint64_t system_disk_free(const char *dir);
 /* Never returns. */
 _Noreturn void system_power_off(void);
 
