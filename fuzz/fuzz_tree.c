@@ -33,7 +33,10 @@ static int remove_one(
 
 static void remove_tree(const char *path)
 {
-	if (access(path, F_OK) < 0)
+	struct stat st;
+
+	/* Also a link that leads nowhere. */
+	if (lstat(path, &st) < 0)
 		return;
 	assert(nftw(path, open_up, 64, FTW_PHYS) == 0);
 	assert(nftw(path, remove_one, 64, FTW_PHYS | FTW_DEPTH) == 0);
