@@ -87,7 +87,7 @@ void check_qemu(struct checks *c)
 }
 
 static void add_tool(struct checks *c, const char *name, const char *package,
-	const char *purpose)
+	enum check_level without, const char *purpose)
 {
 	_cleanup_free_ char *path = check_program(name);
 	_cleanup_free_ char *fix = xasprintf("sudo apt install %s", package);
@@ -95,27 +95,21 @@ static void add_tool(struct checks *c, const char *name, const char *package,
 	if (path)
 		check_add(c, name, CHECK_OK, NULL, "%s", path);
 	else
-		check_add(c, name, CHECK_MISSING, fix,
-			"not installed; needed to %s", purpose);
+		check_add(c, name, without, fix, "not installed; needed to %s",
+			purpose);
 }
 
 void check_disk_tools(struct checks *c)
 {
-	add_tool(c, "mke2fs", "e2fsprogs", "make the sandboxes' disks");
+	add_tool(c, "mke2fs", "e2fsprogs", CHECK_MISSING,
+		"make the sandboxes' disks");
 }
 
 /* Only building the template needs it. */
 void check_image_tools(struct checks *c)
 {
-	_cleanup_free_ char *path = check_program("mmdebstrap");
-
-	if (path)
-		check_add(c, "mmdebstrap", CHECK_OK, NULL, "%s", path);
-	else
-		check_add(c, "mmdebstrap", CHECK_WARN,
-			"sudo apt install mmdebstrap",
-			"not installed; without it the shell template cannot "
-			"be built here");
+	add_tool(c, "mmdebstrap", "mmdebstrap", CHECK_WARN,
+		"build the shell template");
 }
 
 /* "name:first:count" or "uid:first:count" with a count that is enough. */
@@ -152,7 +146,8 @@ void check_subids(struct checks *c)
 		check_add(c, "subuid", CHECK_OK, NULL, "not needed by root");
 		return;
 	}
-	add_tool(c, "newuidmap", "uidmap", "build templates as this user");
+	add_tool(c, "newuidmap", "uidmap", CHECK_WARN,
+		"build templates as this user");
 	if (has_range("/etc/subuid", name, uid) &&
 		has_range("/etc/subgid", name, uid)) {
 		check_add(c, "subuid", CHECK_OK, NULL,

@@ -32,6 +32,19 @@ static int open_stream(struct cli *cli, const struct execution *x, int *ret_fd,
 	return r;
 }
 
+static char *what_became(const json_t *sb)
+{
+	const char *state = jstr(sb, "state");
+	const char *reason = jstr(sb, "reason");
+	const char *colon = *reason ? ": " : "";
+
+	if (streq(state, "failed"))
+		return xasprintf("failed%s%s", colon, reason);
+	if (streq(state, "stopped") || streq(state, "stopping"))
+		return xasprintf("was stopped%s%s", colon, reason);
+	return xasprintf("is %s%s%s", state, colon, reason);
+}
+
 /* Why a stream may have ended in the middle; coved knows, if it is there. */
 static int explain_loss(struct cli *cli, const struct execution *x)
 {
@@ -39,21 +52,21 @@ static int explain_loss(struct cli *cli, const struct execution *x)
 		.cli = cli, .no_start = true, .timeout_ms = ASK_TIMEOUT_MS};
 	json_t *sb = NULL;
 	struct err err = {0};
+	int r = sandbox_get(&api, x->sandbox, &sb, &err);
 
-	if (sandbox_get(&api, x->sandbox, &sb, &err) < 0) {
-		cli_note("lost the connection to '%s': %s", x->shown, err.text);
+	if (r == -ENOTCONN) {
+		cli_note("coved ended, and the command in '%s' was told to "
+			 "hang up; the sandbox itself runs on",
+			x->shown);
 		return CLI_BROKEN;
 	}
-	const char *state = jstr(sb, "state");
-	const char *reason = jstr(sb, "reason");
-	if (streq(state, "running"))
-		cli_note("lost the connection to the command; the sandbox '%s' "
-			 "runs on",
-			x->shown);
-	else
-		cli_note("the sandbox '%s' is %s%s%s; the command is gone. "
-			 "See: cove logs %s",
-			x->shown, state, *reason ? ": " : "", reason, x->shown);
+	if (r < 0) {
+		cli_note("lost the command in '%s': %s", x->shown, err.text);
+		return CLI_BROKEN;
+	}
+	_cleanup_free_ char *became = what_became(sb);
+	cli_note("lost the command: sandbox '%s' %s\nSee: cove logs %s",
+		x->shown, became, x->shown);
 	json_decref(sb);
 	return CLI_BROKEN;
 }
