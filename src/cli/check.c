@@ -167,5 +167,5 @@ long long check_number(const char *path)
 
 	if (fd_slurp_at(AT_FDCWD, path, 64, &text) <= 0)
 		return -1;
-	return atoll(text);
+	return strtoll(text, NULL, 10);
 }

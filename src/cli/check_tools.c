@@ -26,7 +26,7 @@ static void add_probe(struct checks *c, const char *answer)
 		check_add(c, "kvm", CHECK_WARN,
 			"none needed: QEMU emulates, more slowly; a host or "
 			"cloud machine with nested virtualization is faster",
-			"/dev/kvm cannot run a stock kernel: %s", why);
+			"/dev/kvm is there, but %s", why);
 	json_decref(o);
 }
 
@@ -130,7 +130,7 @@ static bool has_range(const char *file, const char *name, uid_t uid)
 		size_t n = (size_t)(colon - line);
 		bool ours = (strlen(name) == n && !strncmp(line, name, n)) ||
 			(strlen(number) == n && !strncmp(line, number, n));
-		if (ours && atoll(last + 1) >= 65536)
+		if (ours && strtoll(last + 1, NULL, 10) >= 65536)
 			return true;
 	}
 	return false;

@@ -56,7 +56,7 @@ char *name_default(const char *template, const char *dir)
 	}
 	out[o] = '\0';
 	if (o < 2)
-		strcpy(out, "sandbox");
+		memcpy(out, "sandbox", sizeof("sandbox"));
 	return out;
 }
 

@@ -79,12 +79,10 @@ ok "closed standard descriptors" sh -c "'$COVE' version <&- 2>&- | grep -q cove"
 # Nothing but text, whatever TERM says.
 out=$(for c in $commands; do TERM=xterm-256color "$COVE" help "$c"; done
 	TERM=xterm-256color "$COVE" doctor; TERM=xterm-256color "$COVE" ls 2>&1)
-printf '%s' "$out" | LC_ALL=C grep -q "$(printf '[\001-\010\013-\037]')"
-[ $? -ne 0 ]
+! printf '%s' "$out" | LC_ALL=C grep -q "$(printf '[\001-\010\013-\037]')"
 result $? "no control characters without a terminal"
 out=$("$COVE" inspect "$(printf 'a\033[2Jb')" 2>&1)
-printf '%s' "$out" | grep -q "$(printf '\033')"
-[ $? -ne 0 ]
+! printf '%s' "$out" | grep -q "$(printf '\033')"
 result $? "no control characters from arguments either" "$out"
 unset COVE_NO_START
 plan_done

@@ -69,7 +69,7 @@ static int setup(void **state)
 {
 	char run[96];
 
-	strcpy(home, "/tmp/cove-api-XXXXXX");
+	snprintf(home, sizeof(home), "%s", "/tmp/cove-api-XXXXXX");
 	if (!mkdtemp(home))
 		return -1;
 	snprintf(run, sizeof(run), "%s/run", home);

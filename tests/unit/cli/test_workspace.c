@@ -11,7 +11,7 @@ static char dir[64];
 
 static int setup(void **state)
 {
-	strcpy(dir, "/tmp/cove-ws-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s", "/tmp/cove-ws-XXXXXX");
 	if (!mkdtemp(dir) || chdir(dir) < 0)
 		return -1;
 	return mkdir("real", 0700) || mkdir("real/a:b", 0700) ||
