@@ -77,8 +77,11 @@ static int ring_start(struct vhu *v, unsigned i)
 	if (v->dev->ops->own_kicks)
 		return 0;
 	/* A kick from before now is an edge, too. */
-	return loop_watch(
+	ret = loop_watch(
 		v->loop, &r->kick, r->kick_fd, EPOLLIN | EPOLLET, on_kick);
+	if (ret < 0)
+		r->base = vdev_queue_stop(v->dev, i);
+	return ret;
 }
 
 static void ring_stop(struct vhu *v, unsigned i)
@@ -102,19 +105,37 @@ static void reset_device(struct vhu *v)
 	vdev_reset(v->dev);
 }
 
+/* Bit i is set while ring i runs. */
+static unsigned live_rings(const struct vhu *v)
+{
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < v->dev->n_queues; i++)
+		live |= (unsigned)v->dev->q[i].vq.live << i;
+	return live;
+}
+
+/* The rings of the mask go on where they stopped. */
+static int go_on(struct vhu *v, unsigned live)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < v->dev->n_queues; i++)
+		if (live & 1u << i)
+			r = ring_start(v, i);
+	return r;
+}
+
 /* A new driver on rings of which some may run already: those go on. */
 static void new_driver(struct vhu *v)
 {
-	bool live[VDEV_QUEUES];
+	unsigned live = live_rings(v);
 
-	for (unsigned i = 0; i < v->dev->n_queues; i++)
-		live[i] = v->dev->q[i].vq.live;
 	reset_device(v);
 	for (unsigned i = 0; i < v->dev->n_queues; i++)
-		if (live[i])
-			(void)ring_start(v, i);
-		else
+		if (!(live & 1u << i))
 			v->ring[i].base = 0; /* once is enough */
+	(void)go_on(v, live);
 }
 
 static struct vhu_ring *ring_at(struct vhu *v, uint64_t index)
@@ -172,15 +193,16 @@ static int map_memory(struct vhu *v, struct gmem *gm)
 static int set_memory(struct vhu *v)
 {
 	_cleanup_(gmem_unrefp) struct gmem *gm = gmem_new();
+	unsigned live = live_rings(v);
 	int r = map_memory(v, gm);
 
 	if (r < 0)
 		return r;
-	r = vdev_set_memory(v->dev, gm);
+	stop_all(v);
 	gmem_unref(v->gm);
 	v->gm = TAKE_PTR(gm);
 	v->memory = v->msg.memory;
-	return r;
+	return go_on(v, live);
 }
 
 /* Addresses come as the front end sees them; only numbers change hands. */

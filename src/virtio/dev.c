@@ -89,22 +89,3 @@ void vdev_reset(struct vdev *d)
 	if (d->ops->reset)
 		d->ops->reset(d);
 }
-
-int vdev_set_memory(struct vdev *d, struct gmem *gm)
-{
-	int bad = 0;
-
-	for (unsigned i = 0; i < d->n_queues; i++) {
-		struct vdev_queue *q = &d->q[i];
-		struct vq_config cfg = q->vq.cfg;
-		int kick_fd = q->kick_fd;
-		uint16_t at;
-
-		if (!q->vq.live)
-			continue;
-		at = vdev_queue_stop(d, i);
-		if (vdev_queue_start(d, i, gm, &cfg, at, kick_fd) < 0)
-			bad = -EINVAL;
-	}
-	return bad;
-}

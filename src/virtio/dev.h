@@ -92,8 +92,6 @@ int vdev_queue_start(struct vdev *d, unsigned q, struct gmem *gm,
 uint16_t vdev_queue_stop(struct vdev *d, unsigned q);
 void vdev_kick(struct vdev *d, unsigned q);
 void vdev_reset(struct vdev *d);
-/* Moves live queues to another memory map. -EINVAL: that queue is stopped. */
-int vdev_set_memory(struct vdev *d, struct gmem *gm);
 
 static inline void vdev_notify(struct vdev *d, unsigned q)
 {

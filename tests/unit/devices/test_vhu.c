@@ -430,6 +430,53 @@ static void test_memory_moves_under_a_ring(void **state)
 	bed_done(&b);
 }
 
+/*
+ * A table without the rings stops them; the refusal is acknowledged, so the
+ * front end may go on, with the old table for one.
+ */
+static void test_memory_without_the_ring(void **state)
+{
+	const struct vhu_memory m = {
+		.n = 1, .region = {{1ull << 40, DRIVER_RAM, USER, 0}}};
+	struct vhu_msg reply;
+	struct bed b;
+
+	bed_init(&b);
+	send_u64(&b, VHU_SET_PROTOCOL_FEATURES, VHU_P_REPLY_ACK);
+	set_up(&b, 0);
+	send_msg(
+		&b, VHU_SET_MEM_TABLE, VHU_NEED_REPLY, &m, 8 + 32, &b.memfd, 1);
+	receive(&b, VHU_SET_MEM_TABLE, &reply);
+	assert_int_equal(reply.u64, 1);
+	assert_false(b.dev.q[1].vq.live);
+	send_memory(&b);
+	send_state(&b, VHU_SET_VRING_ENABLE, 1, 1);
+	assert_false(b.gone);
+	assert_true(b.dev.q[1].vq.live);
+	use_ring(&b);
+	assert_int_equal(b.kicks, 1);
+	bed_done(&b);
+}
+
+/* A doorbell that cannot be watched starts nothing either. */
+static void test_bad_doorbell(void **state)
+{
+	const uint64_t ring = 1;
+	struct vhu_msg reply;
+	struct bed b;
+
+	bed_init(&b);
+	send_u64(&b, VHU_SET_PROTOCOL_FEATURES, VHU_P_REPLY_ACK);
+	set_up(&b, 0);
+	send_msg(&b, VHU_SET_VRING_KICK, VHU_NEED_REPLY, &ring, 8, &b.memfd, 1);
+	receive(&b, VHU_SET_VRING_KICK, &reply);
+	assert_int_equal(reply.u64, 1);
+	assert_false(b.dev.q[1].vq.live);
+	send_fd(&b, VHU_SET_VRING_KICK, 1, b.kick);
+	assert_true(b.dev.q[1].vq.live);
+	bed_done(&b);
+}
+
 static void test_acknowledged(void **state)
 {
 	struct vhu_vring_state s = {1, 16};
@@ -589,6 +636,8 @@ int main(void)
 		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_call_is_replaced),
 		cmocka_unit_test(test_memory_moves_under_a_ring),
+		cmocka_unit_test(test_memory_without_the_ring),
+		cmocka_unit_test(test_bad_doorbell),
 		cmocka_unit_test(test_acknowledged),
 		cmocka_unit_test(test_message_in_pieces),
 		cmocka_unit_test(test_front_end_leaves),

@@ -293,30 +293,6 @@ static void test_broken_ring(void **state)
 	bed_done(&b);
 }
 
-/* The same memory elsewhere, as after a new table of the front end. */
-static void test_memory_moves(void **state)
-{
-	struct gmem *gm = gmem_new();
-	struct bed b;
-
-	bed_init(&b);
-	assert_int_equal(gmem_add(gm, DRIVER_BASE, DRIVER_RAM, b.ram.mem), 0);
-	offer(&b, 1, 0, "before");
-	add_one(b.kick[1]);
-	expect_answer(&b, 1, 6);
-	assert_int_equal(vdev_set_memory(fs_dev_vdev(b.fd), gm), 0);
-	offer(&b, 1, 0, "after");
-	add_one(b.kick[1]);
-	expect_answer(&b, 1, 5);
-	gmem_unref(gm);
-	/* A table without the rings stops them. */
-	gm = gmem_new();
-	assert_int_equal(vdev_set_memory(fs_dev_vdev(b.fd), gm), -EINVAL);
-	assert_false(fs_dev_vdev(b.fd)->q[1].vq.live);
-	gmem_unref(gm);
-	bed_done(&b);
-}
-
 static void test_features(void **state)
 {
 	struct bed b;
@@ -347,7 +323,6 @@ int main(void)
 		cmocka_unit_test(test_stop_waits),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_broken_ring),
-		cmocka_unit_test(test_memory_moves),
 		cmocka_unit_test(test_features),
 	};
 
