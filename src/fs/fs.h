@@ -85,6 +85,20 @@ size_t fs_request(struct fs *fs, unsigned worker, const struct iovec *in,
 void fs_reset(struct fs *fs);
 
 /*
+ * What the guest knows, for a snapshot: nodes, names, open files. No request
+ * may be running. The bytes are pure data; nothing of the host is touched by
+ * either, but files that were open are opened again, and what is no longer
+ * the same file is gone for the guest (-ESTALE, -EBADF). Files without a name
+ * are lost. fs_save() appends to b: 0 or -ENOBUFS.
+ *
+ * fs_restore() wants a server with the same exports in the same order, and
+ * treats its input as hostile: 0 or -EBADMSG, and then the guest is unknown.
+ */
+struct buf;
+int fs_save(struct fs *fs, struct buf *b);
+int fs_restore(struct fs *fs, const void *p, size_t len);
+
+/*
  * Caches and the host's edits.
  *
  * fs_watch() starts noticing changes that others make to files whose names or

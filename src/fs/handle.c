@@ -86,6 +86,38 @@ int handle_add(
 	return 0;
 }
 
+int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir)
+{
+	uint32_t slot = (uint32_t)fh;
+	struct handle *h;
+
+	if (!slot || slot > fs->max_handles || fs->n_handles >= fs->max_handles)
+		return -EINVAL;
+	if (slot >= fs->handles_cap) {
+		uint32_t cap = slot + HANDLES_GROW;
+
+		fs->handles = xrealloc(fs->handles, cap, sizeof(void *));
+		for (uint32_t i = fs->handles_cap; i < cap; i++)
+			fs->handles[i] = NULL;
+		fs->handles_cap = cap;
+	}
+	if (fs->handles[slot])
+		return -EEXIST;
+	h = xnew(struct handle);
+	h->fh = fh;
+	h->fd = fd;
+	h->dir = dir;
+	h->node = n;
+	n->refs++;
+	if (fd >= 0)
+		list_add_tail(&n->handles, &h->of_node);
+	else
+		list_init(&h->of_node);
+	fs->handles[slot] = h;
+	fs->n_handles++;
+	return 0;
+}
+
 /* Nobody uses h: takes it out. Returns true if the caller must free it. */
 static bool handle_gone(struct fs *fs, struct handle *h)
 {

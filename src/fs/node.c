@@ -233,6 +233,54 @@ void link_rename(struct fs *fs, struct node *dir, const char *name,
 	fs_unlock(fs);
 }
 
+/* -- restoring -- */
+
+struct node *node_make(struct fs *fs, const struct node_state *s)
+{
+	uint32_t slot = (uint32_t)s->id;
+	struct node *n;
+
+	if (slot <= FUSE_ROOT_ID || slot >= FS_NODES_MAX || !s->nlookup)
+		return NULL;
+	while (slot >= fs->n_nodes_cap)
+		slots_grow(fs);
+	if (fs->nodes[slot])
+		return NULL;
+	n = xnew(struct node);
+	n->id = s->id;
+	n->nlookup = s->nlookup;
+	n->export = s->export;
+	n->volume = s->volume;
+	n->ino = s->ino;
+	n->btime = s->btime;
+	n->btime_ns = s->btime_ns;
+	n->type = s->type;
+	n->fd = -1;
+	n->wd = -1;
+	list_init(&n->links);
+	list_init(&n->handles);
+	list_init(&n->lru);
+	table_add(&fs->by_ident, &n->by_ident,
+		ident_hash(n->export, n->volume, n->ino));
+	fs->nodes[slot] = n;
+	fs->n_nodes++;
+	return n;
+}
+
+void link_make(
+	struct fs *fs, struct node *dir, const char *name, struct node *n)
+{
+	link_set(fs, dir, name, n);
+}
+
+void node_slots(struct fs *fs)
+{
+	fs->n_free = 0;
+	for (uint32_t i = fs->n_nodes_cap; i-- > FUSE_ROOT_ID + 1;)
+		if (!fs->nodes[i])
+			fs->free_slots[fs->n_free++] = i;
+}
+
 /* -- the guest's references -- */
 
 struct node *node_ref(struct fs *fs, struct node *n)

@@ -149,6 +149,26 @@ bool node_is(
 void node_drop_all(struct fs *fs);
 void node_free_permanent(struct fs *fs, struct node *n);
 
+/*
+ * For fs_restore(), with the lock held, on a server that knows nobody but the
+ * permanent nodes. node_make(): NULL when the id is taken or impossible.
+ * node_slots(): after the last one.
+ */
+struct node_state {
+	uint64_t id;
+	uint64_t nlookup;
+	uint64_t ino;
+	int64_t btime;
+	uint32_t btime_ns;
+	uint32_t type;
+	uint16_t volume;
+	uint16_t export;
+};
+struct node *node_make(struct fs *fs, const struct node_state *s);
+void link_make(
+	struct fs *fs, struct node *dir, const char *name, struct node *n);
+void node_slots(struct fs *fs);
+
 /* With the lock held. */
 struct node *node_find(struct fs *fs, uint16_t export, uint16_t volume,
 	const struct statx *stx);

@@ -176,6 +176,9 @@ void fs_drop(struct fs *fs);
 /* handle.c */
 int handle_add(
 	struct fs *fs, struct node *n, int fd, bool dir, uint64_t *ret_fh);
+/* For fs_restore(), with the lock held; fd stays the caller's on failure. */
+int handle_make(
+	struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir);
 struct handle *handle_get(struct fs *fs, uint64_t fh, bool dir);
 void handle_put(struct fs *fs, struct handle *h);
 void handle_close(struct fs *fs, struct handle *h);
