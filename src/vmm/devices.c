@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/devices.h"
 
+#include "base/buf.h"
 #include "wire/agent.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define FS_QUEUES 1u
@@ -138,16 +140,36 @@ int devices_attach(struct devices *d, struct vmm_config *cfg,
 	return mmio_add(bank, bus, balloon_dev(d->balloon), err);
 }
 
-void devices_save(struct devices *d, const struct mmio_bank *bank,
-	struct snapshot_device *to)
+/* Disks, entropy and streams have nothing that outlives a restore. */
+int devices_save(struct devices *d, struct snapshot_device *to, struct err *err)
 {
-	/* Disks, entropy and streams have nothing that outlives a restore. */
+	struct buf b;
+	int r;
+
+	if (to->id != VIRTIO_ID_FS)
+		return 0;
+	buf_init(&b, SNAPSHOT_EXTRA_MAX);
+	r = fs_save(d->fs, &b);
+	if (r == 0) {
+		to->extra_len = (uint32_t)buf_len(&b);
+		to->extra = xcalloc(1, to->extra_len + 1u);
+		memcpy(to->extra, buf_head(&b), to->extra_len);
+	}
+	buf_done(&b);
+	return r < 0 ? err_sys(err, -r, "cannot save the share") : 0;
 }
 
-int devices_restore(struct devices *d, const struct mmio_bank *bank,
-	const struct snapshot_device *from, struct err *err)
+int devices_restore(
+	struct devices *d, const struct snapshot_device *from, struct err *err)
 {
-	return 0;
+	int r;
+
+	if (from->id != VIRTIO_ID_FS)
+		return 0;
+	r = fs_restore(d->fs, from->extra, from->extra_len);
+	return r < 0 ? err_set(err, -r,
+			       "the snapshot's share does not fit this sandbox")
+		     : 0;
 }
 
 void devices_restored(struct devices *d)

@@ -32,13 +32,13 @@ struct devices {
 int devices_attach(struct devices *d, struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err);
 /*
- * What a device knows beside its registers and rings. to[] and from[] are in
- * the order of the bank; the queues are stopped.
+ * What a device knows beside its registers and rings; the queues are stopped.
+ * The entry's id names the device.
  */
-void devices_save(struct devices *d, const struct mmio_bank *bank,
-	struct snapshot_device *to);
-int devices_restore(struct devices *d, const struct mmio_bank *bank,
-	const struct snapshot_device *from, struct err *err);
+int devices_save(
+	struct devices *d, struct snapshot_device *to, struct err *err);
+int devices_restore(
+	struct devices *d, const struct snapshot_device *from, struct err *err);
 /* The queues run again: streams of before are dead and the guest is told. */
 void devices_restored(struct devices *d);
 /* After mmio_bank_done(); the loop does not run. */

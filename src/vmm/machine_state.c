@@ -55,15 +55,19 @@ static int save_platform(struct machine *m, struct snapshot *s, struct err *err)
 }
 
 /* In-flight requests end here: a queue that is stopped has none. */
-static void save_devices(struct machine *m, struct snapshot *s)
+static int save_devices(struct machine *m, struct snapshot *s, struct err *err)
 {
+	int r = 0;
+
 	m->quiet = true; /* until machine_run() */
 	s->n_devices = m->bank.n;
 	for (size_t i = 0; i < m->bank.n; i++) {
 		s->device[i].id = m->bank.dev[i].dev->ops->id;
 		mmio_save(&m->bank.dev[i], &s->device[i].mmio);
 	}
-	devices_save(&m->devices, &m->bank, s->device);
+	for (size_t i = 0; i < m->bank.n && r == 0; i++)
+		r = devices_save(&m->devices, &s->device[i], err);
+	return r;
 }
 
 int machine_save(struct machine *m, int state, int memory, struct err *err)
@@ -72,8 +76,9 @@ int machine_save(struct machine *m, int state, int memory, struct err *err)
 	int r;
 
 	/* Devices first: they still write to memory and raise interrupts. */
-	save_devices(m, s);
-	r = save_cpus(m, s, err);
+	r = save_devices(m, s, err);
+	if (r == 0)
+		r = save_cpus(m, s, err);
 	if (r == 0)
 		r = save_platform(m, s, err);
 	if (r == 0)
@@ -123,13 +128,15 @@ static int restore_devices(
 		if (s->device[i].id != m->bank.dev[i].dev->ops->id)
 			return err_set(err, EINVAL,
 				"device %zu of the snapshot is another", i);
-	r = devices_restore(&m->devices, &m->bank, s->device, err);
-	for (size_t i = 0; i < m->bank.n && r == 0; i++) {
+	for (size_t i = 0; i < m->bank.n; i++) {
+		r = devices_restore(&m->devices, &s->device[i], err);
+		if (r < 0)
+			return r;
 		r = mmio_restore(&m->bank.dev[i], &s->device[i].mmio);
 		if (r < 0)
-			r = err_sys(err, -r, "cannot restore device %zu", i);
+			return err_sys(err, -r, "cannot restore device %zu", i);
 	}
-	return r;
+	return 0;
 }
 
 int machine_restore(

@@ -20,8 +20,9 @@
 #include "vmm/vcpu_state.h"
 
 #define SNAPSHOT_VERSION 1u
-#define SNAPSHOT_MAX (16u * 1024u * 1024u)
-#define SNAPSHOT_EXTRA_MAX (4u * 1024u * 1024u) /* of one device */
+#define SNAPSHOT_MAX (192u * 1024u * 1024u)
+/* Of one device: the names of a large tree that the guest has seen. */
+#define SNAPSHOT_EXTRA_MAX (128u * 1024u * 1024u)
 
 struct snapshot_device {
 	uint32_t id; /* VIRTIO_ID_* */

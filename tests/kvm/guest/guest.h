@@ -51,6 +51,15 @@ static inline void barrier(void)
 	__asm__ volatile("mfence" : : : "memory");
 }
 
+static inline uint64_t ticks(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+/* Some seconds on any machine: a loaded host is slow to answer. */
+#define PATIENCE (10ull << 30)
+
 /* guest.c */
 void puts(const char *s);
 void put_hex(uint64_t v);
@@ -127,6 +136,8 @@ void queue_setup(uint64_t dev, unsigned index, struct queue *q);
 /* negotiate + queues 0..n-1 + DRIVER_OK */
 void start(uint64_t dev, struct queue *q, unsigned n);
 void offer(uint64_t dev, unsigned index, struct queue *q, uint16_t head);
+/* True until it was called for PATIENCE; *since is 0 at first. */
+bool waiting(uint64_t *since);
 /* Waits until the device has used n entries in all; false after a while. */
 bool await_used(struct queue *q, uint16_t n);
 void reset(uint64_t dev);

@@ -16,13 +16,14 @@ static struct desc table[QSIZE * 2] __attribute__((aligned(16)));
 /* True when the device either answered or said that it is broken. */
 static bool settled(uint64_t dev)
 {
-	for (uint32_t i = 0; i < 20000; i++) {
+	uint64_t since = 0;
+
+	do {
 		if (*(volatile uint16_t *)&q.used.idx == 1)
 			return true;
 		if (read32(dev + R_STATUS) & NEEDS_RESET)
 			return true;
-		(void)inb(POWER);
-	}
+	} while (waiting(&since));
 	return false;
 }
 
@@ -97,9 +98,11 @@ static void counters(uint64_t dev)
 {
 	q.avail.idx = 40000;
 	write32(dev + R_NOTIFY, 0);
-	bool ok = false;
-	for (uint32_t i = 0; i < 20000 && !ok; i++)
+	uint64_t since = 0;
+	bool ok;
+	do
 		ok = read32(dev + R_STATUS) & NEEDS_RESET;
+	while (!ok && waiting(&since));
 	check(ok && works(dev), "an index far ahead breaks the queue only");
 }
 

@@ -77,7 +77,9 @@ void irq_route(unsigned gsi, unsigned vector)
 bool irq_wait(unsigned vector, uint32_t before)
 {
 	/* Interrupts are open for one instruction: none is lost to a hlt. */
-	for (uint32_t i = 0; i < 200000 && seen[vector] == before; i++)
+	uint64_t since = ticks();
+
+	while (seen[vector] == before && ticks() - since < PATIENCE)
 		__asm__ volatile("sti; nop; cli" : : : "memory");
 	return seen[vector] != before;
 }

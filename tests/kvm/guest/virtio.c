@@ -66,13 +66,22 @@ void offer(uint64_t dev, unsigned index, struct queue *q, uint16_t head)
 	write32(dev + R_NOTIFY, index);
 }
 
+/* Each port access hands the processor back for a moment. */
+bool waiting(uint64_t *since)
+{
+	if (*since == 0)
+		*since = ticks();
+	(void)inb(POWER);
+	return ticks() - *since < PATIENCE;
+}
+
 bool await_used(struct queue *q, uint16_t n)
 {
-	/* Each port access hands the processor back for a moment. */
-	for (uint32_t i = 0; i < 20000; i++) {
+	uint64_t since = 0;
+
+	do
 		if (*(volatile uint16_t *)&q->used.idx == n)
 			return true;
-		(void)inb(POWER);
-	}
+	while (waiting(&since));
 	return false;
 }
