@@ -166,6 +166,8 @@ static int check_create(struct daemon *d, struct spec *s, struct err *err)
 			"no template named '%s'; see: cove template ls",
 			s->template);
 	r = d->backend->choose(s->engine, &choice, err);
+	if (r == 0)
+		r = disk_room(d, err);
 	if (r < 0)
 		return r;
 	return s->name ? 0 : choose_name(d, s, err);

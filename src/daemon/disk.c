@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define COPY_CHUNK (1024u * 1024u)
 
@@ -125,6 +126,23 @@ int disk_copy(const struct daemon *d, const char *kind, uint64_t size,
 		return err_sys(err, -r, "create %s", name);
 	}
 	return 0;
+}
+
+int disk_room(const struct daemon *d, struct err *err)
+{
+	struct statvfs v;
+	char human[32];
+	uint64_t room;
+
+	if (statvfs(d->paths.state, &v) < 0)
+		return err_sys(err, errno, "%s", d->paths.state);
+	room = (uint64_t)v.f_bavail * v.f_frsize;
+	if (room >= DISK_ROOM)
+		return 0;
+	return err_set(err, ENOSPC,
+		"the disk that holds %s is full (%s left); free some space, "
+		"e.g. with: cove prune",
+		d->paths.state, format_size(room, human, sizeof(human)));
 }
 
 uint64_t disk_used(int dirfd, const char *name)

@@ -10,6 +10,12 @@
 
 #include "daemon/job.h"
 
+/*
+ * What must be free before a sandbox is made: the store can then note what
+ * becomes of it, and the guest can boot.
+ */
+#define DISK_ROOM (32 * MIB)
+
 #define DISK_KIND_UPPER "upper"   /* with the directories of an overlay */
 #define DISK_KIND_DOCKER "docker" /* empty */
 
@@ -22,6 +28,8 @@ int disk_base_make(struct daemon *d, const char *kind, uint64_t size,
 /* dir/name becomes an empty disk of that size. -ENOSPC leaves nothing. */
 int disk_copy(const struct daemon *d, const char *kind, uint64_t size,
 	int dirfd, const char *name, struct err *err);
+/* -ENOSPC when the state's file system has less than DISK_ROOM left. */
+int disk_room(const struct daemon *d, struct err *err);
 /* Bytes that the file occupies; 0 when it is not there. */
 uint64_t disk_used(int dirfd, const char *name);
 /* Copies the data and the holes of a regular file. */

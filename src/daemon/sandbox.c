@@ -410,8 +410,19 @@ int sandbox_remove(struct sandbox *sb, struct err *err)
 
 /*
  * The row goes first: a coved that dies in between finds directories that
- * belong to nobody and removes them, and never a sandbox without its disk.
+ * belong to nobody and removes them, and never a sandbox without its disk. Only
+ * on a full disk it is the other way round: the disks must make room for the
+ * store to note that they are gone.
  */
+static int forget(struct sandbox *sb, const char *dir, struct err *err)
+{
+	int r = store_delete(sb->d->store, sb->row.id, err);
+
+	if (r != -ENOSPC || remove_tree(dir, NULL) < 0)
+		return r;
+	return store_delete(sb->d->store, sb->row.id, err);
+}
+
 void sandbox_finish_remove(struct sandbox *sb)
 {
 	_cleanup_free_ char *dir = sandbox_dir(sb);
@@ -419,7 +430,7 @@ void sandbox_finish_remove(struct sandbox *sb)
 	struct err err = {0};
 
 	sb->removing = true;
-	if (store_delete(sb->d->store, sb->row.id, &err) < 0) {
+	if (forget(sb, dir, &err) < 0) {
 		log_error("not removed sandbox=%s: %s", sb->row.name, err.text);
 		sb->removing = false;
 		sb->row.fresh = false;
