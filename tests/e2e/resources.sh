@@ -63,9 +63,17 @@ is "and the sandbox still answers when it was full" "$("$COVE" exec lim echo yes
 
 # Memory comes back to the host after the guest freed it.
 rss() { awk '/^Rss/ {print int($2 / 1024)}' "/proc/$(field lim 'o["pids_host"]["engine"]')/smaps_rollup"; }
-"$COVE" exec lim python3 -c 'x = bytearray(300 << 20)
-for i in range(0, len(x), 4096): x[i] = 1'
+"$COVE" exec -u root lim sh -c 'sync; echo 3 >/proc/sys/vm/drop_caches'
+coproc TOUCH { "$COVE" exec -i lim python3 -c '
+import sys
+x = bytearray(300 << 20)
+for i in range(0, len(x), 4096): x[i] = 1
+print("touched", flush=True)
+sys.stdin.read()'; }
+read -r _ <&"${TOUCH[0]}"
 high=$(rss)
+eval "exec ${TOUCH[1]}>&-"
+wait "$TOUCH_PID"
 given_back() { [ "$(rss)" -lt $((high - 150)) ]; }
 wait_for 60 given_back
 result $? "freed memory goes back to the host" "was $high MiB, is $(rss) MiB"
