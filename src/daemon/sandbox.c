@@ -353,7 +353,6 @@ static void stop_late(struct loop *l, struct timer *t)
 int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err)
 {
 	struct loop *l = &sb->d->loop;
-	int r;
 
 	switch (sb->state) {
 	case SB_STOPPED:
@@ -369,9 +368,8 @@ int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err)
 	case SB_UNRESPONSIVE:
 		break;
 	}
-	r = sandbox_set_state(sb, SB_STOPPING, "", err);
-	if (r < 0)
-		return r;
+	/* Not a wish: also on a full disk things can be stopped. */
+	(void)sandbox_set_state(sb, SB_STOPPING, "", NULL);
 	loop_untimer(l, &sb->boot);
 	job_leave(&sb->job);
 	if (!sb->d->backend->is_open(&sb->engine)) {
@@ -387,25 +385,17 @@ int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err)
 	return 0;
 }
 
-int sandbox_remove(struct sandbox *sb, struct err *err)
+void sandbox_remove(struct sandbox *sb)
 {
-	int r;
-
 	sb->removing = true;
 	job_leave(&sb->job);
 	if (!sb->d->backend->is_open(&sb->engine)) {
 		sandbox_finish_remove(sb);
-		return 0;
+		return;
 	}
-	if (sb->state != SB_STOPPING) {
-		r = sandbox_set_state(sb, SB_STOPPING, "", err);
-		if (r < 0) {
-			sb->removing = false;
-			return r;
-		}
-	}
+	if (sb->state != SB_STOPPING)
+		(void)sandbox_set_state(sb, SB_STOPPING, "", NULL);
 	sandbox_end_engine(sb);
-	return 0;
 }
 
 /*
@@ -528,11 +518,9 @@ void sandbox_exec_end(struct sandbox *sb)
 static void linger_over(struct loop *l, struct timer *t)
 {
 	struct sandbox *sb = container_of(t, struct sandbox, linger);
-	struct err err = {0};
 
 	log_info("nobody came to use sandbox=%s", sb->row.name);
-	if (sandbox_remove(sb, &err) < 0)
-		log_error("remove sandbox=%s: %s", sb->row.name, err.text);
+	sandbox_remove(sb);
 }
 
 void sandbox_orphaned(struct sandbox *sb)

@@ -126,7 +126,7 @@ int sandbox_start(struct sandbox *sb, struct err *err);
 /* Asks the guest to power off; the engine is ended when it does not. */
 int sandbox_stop(struct sandbox *sb, uint64_t timeout_ms, struct err *err);
 /* Ends what runs, frees all disk, forgets it. */
-int sandbox_remove(struct sandbox *sb, struct err *err);
+void sandbox_remove(struct sandbox *sb);
 /* A record for inspect and logs; type is a word, text may be hostile. */
 void sandbox_event(struct sandbox *sb, const char *type, const char *text);
 /* The guest's own events: a few a minute. */
