@@ -2,6 +2,7 @@
 #include "agent/account.h"
 
 #include "base/fd.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -207,6 +208,7 @@ int account_find(const char *passwd, const char *group, const char *spec,
 	r = find_any_user(passwd, who, &a, err);
 	if (r < 0)
 		return r;
+	assert(a.name);
 	if (with_group) {
 		r = find_group(group, grp, &a.gid, err);
 		if (r < 0)

@@ -2,6 +2,7 @@
 #include "agent/modules.h"
 
 #include "base/log.h"
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,11 @@ static int load_one(int dirfd, const char *name)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const char *x = *(char *const *)a;
+	const char *y = *(char *const *)b;
+
+	assert(x && y);
+	return strcmp(x, y);
 }
 
 /* Fills names with heap strings, sorted; how many, or -errno. */
@@ -53,7 +58,7 @@ static ssize_t list_modules(int dirfd, char *names[MODULES_MAX])
 
 int modules_load(int dirfd, struct err *err)
 {
-	char *names[MODULES_MAX];
+	char *names[MODULES_MAX] = {NULL};
 	ssize_t n = list_modules(dirfd, names);
 
 	if (n < 0)
