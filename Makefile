@@ -18,9 +18,16 @@ FUZZ ?=
 TEST_HOME = $(CURDIR)/.cache/dev
 export COVE_TEST_CACHE ?= $(TEST_HOME)/cache
 
+# What a user runs; the rest of the tree is tests.
+PROGRAMS = agent/cove-init cli/cove daemon/coved devices/cove-devices \
+	image/cove-image vmm/cove-vmm \
+	$(if $(wildcard src/gate/main.c),gate/cove-gate)
+# A line for each file only where lines are rewritten in place.
+NINJA = ninja $(if $(MAKE_TERMOUT),,--quiet)
+
 .DEFAULT_GOAL := build
-.PHONY: help build test test-unit test-cache test-asan check lint fmt bench \
-	fuzz coverage run quickstart install clean
+.PHONY: help build programs test test-unit test-cache test-asan check lint \
+	fmt bench fuzz coverage run quickstart install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
@@ -31,7 +38,11 @@ $(BUILD)/build.ninja:
 	meson setup $(BUILD) --prefix=$(PREFIX)
 
 build: $(BUILD)/build.ninja ## build all programs into build/bin
-	@ninja -C $(BUILD)
+	@$(NINJA) -C $(BUILD)
+	@scripts/link-programs $(BUILD)
+
+programs: $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD) $(addprefix src/,$(PROGRAMS))
 	@scripts/link-programs $(BUILD)
 
 test: ## install what is needed, build, pass all tests
@@ -42,14 +53,14 @@ test: ## install what is needed, build, pass all tests
 test-unit: build ## only the unit tests and corpora: seconds
 	@scripts/run-tests -b $(BUILD) -s unit -s corpus $(T)
 
-test-cache: build ## kernel and template for the tests, made once in .cache
+test-cache: programs ## kernel and template for the tests, made once in .cache
 	@COVE_HOME=$(TEST_HOME) $(BUILD)/bin/cove-image kernel
 	@COVE_HOME=$(TEST_HOME) $(BUILD)/bin/cove-image shell
 
 test-asan: ## all tests on programs built with ASan and UBSan
 	@scripts/bootstrap build run test
 	@scripts/setup build-asan
-	@ninja -C build-asan
+	@$(NINJA) -C build-asan
 	@scripts/link-programs build-asan
 	@$(MAKE) --no-print-directory test-cache
 	@scripts/run-tests -b build-asan $(T)
@@ -78,17 +89,17 @@ fuzz: ## run the fuzz harnesses, TIME seconds each
 coverage: ## line coverage of the unit tests in build-coverage/index.html
 	@scripts/bootstrap build test coverage
 	@scripts/setup build-coverage
-	@ninja -C build-coverage
+	@$(NINJA) -C build-coverage
 	@scripts/run-tests -b build-coverage -s unit -s corpus
 	@gcovr -r . --object-directory build-coverage -f src/ \
 		--html-details build-coverage/index.html --print-summary
 
-run: build ## run cove from the build tree with ARGS
+run: programs ## run cove from the build tree with ARGS
 	@$(BUILD)/bin/cove $(ARGS)
 
 quickstart: ## install, build, prepare, and run a command in a sandbox
 	@scripts/bootstrap build run
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory programs
 	@BUILD=$(BUILD) scripts/quickstart
 
 install: build ## install programs, manual pages and completions
