@@ -39,6 +39,7 @@ struct jail_entry {
 struct jail_files {
 	struct jail_entry entry[JAIL_ENTRIES_MAX];
 	size_t n;
+	bool network; /* keep the host's network: cove-gate only */
 };
 
 enum jail_profile {
@@ -46,6 +47,7 @@ enum jail_profile {
 	JAIL_IMAGE,   /* the archive parser of cove-image: only descriptors */
 	JAIL_VMM,     /* cove-vmm: all its threads */
 	JAIL_VCPU,    /* cove-vmm: a vCPU's thread, on top of the other */
+	JAIL_GATE,    /* cove-gate: internet sockets, its own log directory */
 };
 
 /* Closes everything from 3 on but keep[0..n), which are in no order. */

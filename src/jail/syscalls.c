@@ -156,6 +156,25 @@ static const int file_data[] = {
 	SCMP_SYS(fallocate),
 };
 
+/* The door to the world: names are asked and streams opened from here. */
+static const int internet[] = {
+	SCMP_SYS(bind),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(setsockopt),
+};
+
+/* A log of its own that is turned over. */
+static const int own_log[] = {
+	SCMP_SYS(openat),
+	SCMP_SYS(renameat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(ftruncate),
+};
+
 struct group {
 	const int *calls;
 	size_t n;
@@ -187,6 +206,14 @@ static const struct group vcpu[] = {
 	GROUP(vcpu_thread),
 };
 
+static const struct group gate[] = {
+	GROUP(core),
+	GROUP(event_loop),
+	GROUP(unix_sockets),
+	GROUP(internet),
+	GROUP(own_log),
+};
+
 static const struct group image[] = {
 	GROUP(core),
 	GROUP(file_data),
@@ -196,11 +223,13 @@ static const struct {
 	const struct group *groups;
 	size_t n;
 	bool one_thread; /* binds the caller only, and has no checked calls */
+	bool internet;   /* IPv4 and IPv6 sockets, not only Unix ones */
 } profiles[] = {
-	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices), false},
-	[JAIL_IMAGE] = {image, ARRAY_SIZE(image), false},
-	[JAIL_VMM] = {vmm, ARRAY_SIZE(vmm), false},
-	[JAIL_VCPU] = {vcpu, ARRAY_SIZE(vcpu), true},
+	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices), false, false},
+	[JAIL_IMAGE] = {image, ARRAY_SIZE(image), false, false},
+	[JAIL_VMM] = {vmm, ARRAY_SIZE(vmm), false, false},
+	[JAIL_VCPU] = {vcpu, ARRAY_SIZE(vcpu), true, false},
+	[JAIL_GATE] = {gate, ARRAY_SIZE(gate), false, true},
 };
 
 static int allow_groups(scmp_filter_ctx ctx, enum jail_profile p)
@@ -239,6 +268,22 @@ static int allow_checked(scmp_filter_ctx ctx)
 			   1, unix_only);
 }
 
+/* TCP and UDP over IPv4 and IPv6; no raw and no packet sockets. */
+static int allow_internet(scmp_filter_ctx ctx)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+	const unsigned flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+	int r = 0;
+
+	for (size_t i = 0; i < 4 && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_EQ, (unsigned)families[i / 2]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)flags,
+				(unsigned)types[i % 2]));
+	return r;
+}
+
 static int allow_ioctls(
 	scmp_filter_ctx ctx, const unsigned long *requests, size_t n)
 {
@@ -268,6 +313,7 @@ int jail_syscalls_ioctl(enum jail_profile p, const unsigned long *requests,
 	r = r ? r : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	r = r ? r : allow_groups(ctx, p);
 	r = r || one ? r : allow_checked(ctx);
+	r = r || !profiles[p].internet ? r : allow_internet(ctx);
 	r = r ? r : allow_ioctls(ctx, requests, n);
 	r = r ? r : seccomp_load(ctx);
 	if (ctx)

@@ -82,9 +82,10 @@ static int map_ids(int proc, uid_t uid, gid_t gid)
 	return write_map(proc, "self/gid_map", map);
 }
 
-static int enter_namespaces(int proc, struct err *err)
+static int enter_namespaces(int proc, bool network, struct err *err)
 {
-	const int own = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
+	const int own = CLONE_NEWNS | CLONE_NEWIPC |
+		(network ? 0 : CLONE_NEWNET);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int r;
@@ -245,7 +246,7 @@ int jail_view(const struct jail_files *f, struct err *err)
 	s.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.proc < 0)
 		return err_sys(err, errno, "open /proc");
-	r = enter_namespaces(s.proc, err);
+	r = enter_namespaces(s.proc, f->network, err);
 	r = r ? r : clone_all(&s, f, err);
 	r = r ? r : open_stage(f->n, err);
 	if (r < 0)

@@ -159,3 +159,33 @@ struct policy_answer policy_ask_dial(const struct policy *p,
 		a.verdict = POLICY_ALLOW;
 	return a;
 }
+
+/*
+ * The lowest port that is allowed, if there is one, is the first port of an
+ * allow rule or the one behind a deny rule: only those need to be asked.
+ */
+struct policy_answer policy_ask_any_port(
+	const struct policy *p, const struct policy_question *q)
+{
+	struct policy_answer a = {POLICY_DENY, NULL}, no = a;
+	struct policy_question at = *q;
+
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct policy_target *t = &p->rules[i].target;
+		struct policy_answer first;
+		unsigned port;
+
+		port = p->rules[i].allow ? MAX(t->port_lo, 1u)
+					 : t->port_hi + 1u;
+		if (port > UINT16_MAX)
+			port = 1;
+		at.port = (uint16_t)port;
+		first = policy_ask(p, &at);
+		if (first.verdict != POLICY_DENY)
+			return first;
+		if (!no.rule)
+			no = first;
+	}
+	a.rule = no.rule;
+	return a;
+}

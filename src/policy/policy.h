@@ -107,12 +107,24 @@ struct policy_answer policy_ask_dial(const struct policy *p,
 	const struct policy_question *q, const struct address *addr);
 
 /*
+ * May this name be known at all, that is: is there any port of it that is not
+ * denied? q->port is not looked at.
+ */
+struct policy_answer policy_ask_any_port(
+	const struct policy *p, const struct policy_question *q);
+
+/*
  * Rule files, one rule a line: `allow|deny TARGET [udp] [method=GET,HEAD]
- * [path=GLOB]`, '#' comments. Appends to a heap array the caller frees.
+ * [path=GLOB] [id=ID]`, '#' comments. A rule without an id gets the prefix and
+ * its line number. Appends to a heap array the caller frees.
  * -EINVAL names the line; nothing is appended then.
  */
 int policy_rules_parse(const char *text, size_t len, const char *id_prefix,
 	struct policy_rule **rules, size_t *n_rules, struct err *err);
+
+/* One line of a rule file, without newline; POLICY_LINE_MAX always fits. */
+#define POLICY_LINE_MAX 1200u
+void policy_rule_format(const struct policy_rule *r, char *buf, size_t len);
 
 bool policy_path_match(const char *glob, const char *path);
 

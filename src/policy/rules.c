@@ -114,6 +114,17 @@ bool policy_path_match(const char *glob, const char *path)
 	}
 }
 
+static int id_parse(const char *text, struct policy_rule *rule, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len >= POLICY_ID_LEN ||
+		strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.") != len)
+		return err_set(err, EINVAL, "'%.40s' is no rule id", text);
+	memcpy(rule->id, text, len + 1);
+	return 0;
+}
+
 static int apply_word(const char *w, struct policy_rule *r, struct err *err)
 {
 	if (streq(w, "udp")) {
@@ -124,7 +135,10 @@ static int apply_word(const char *w, struct policy_rule *r, struct err *err)
 		return policy_methods_parse(w + 7, r, err);
 	if (strncmp(w, "path=", 5) == 0)
 		return policy_path_parse(w + 5, r, err);
-	return err_set(err, EINVAL, "'%.40s' is not udp, method= or path=", w);
+	if (strncmp(w, "id=", 3) == 0)
+		return id_parse(w + 3, r, err);
+	return err_set(
+		err, EINVAL, "'%.40s' is not udp, method=, path= or id=", w);
 }
 
 /* One line without its comment; 1 a rule, 0 blank. */
@@ -183,14 +197,34 @@ int policy_rules_parse(const char *text, size_t len, const char *id_prefix,
 		r = parse_line(line, &out[n], err);
 		if (r < 0)
 			return err_wrap(err, "line %u", line_no);
-		if (r > 0) {
+		if (r > 0 && !out[n].id[0])
 			(void)snprintf(out[n].id, POLICY_ID_LEN, "%.8s%u",
 				id_prefix, line_no);
-			n++;
-		}
+		n += r > 0;
 	}
 	free(*rules);
 	*rules = TAKE_PTR(out);
 	*n_rules = n;
 	return 0;
+}
+
+void policy_rule_format(const struct policy_rule *r, char *buf, size_t len)
+{
+	char target[NAME_MAX_LEN + 32];
+	size_t n;
+
+	(void)snprintf(buf, len, "%s %s%s", r->allow ? "allow" : "deny",
+		policy_target_format(&r->target, target, sizeof(target)),
+		r->udp ? " udp" : "");
+	for (uint8_t i = 0; i < r->n_methods; i++) {
+		n = strlen(buf);
+		(void)snprintf(buf + n, len - n, "%s%s",
+			i == 0 ? " method=" : ",", r->methods[i]);
+	}
+	n = strlen(buf);
+	if (r->path[0])
+		(void)snprintf(buf + n, len - n, " path=%s", r->path);
+	n = strlen(buf);
+	if (r->id[0])
+		(void)snprintf(buf + n, len - n, " id=%s", r->id);
 }

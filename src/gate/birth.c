@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gate/birth.h"
+
+#include "base/fd.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* The descriptors of the message; what nobody claims is closed. */
+struct passed {
+	int fd[FD_PASS_MAX];
+	size_t n;
+};
+
+static void passed_done(struct passed *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		closep(&p->fd[i]);
+}
+
+static int claim(const struct tlv *t, struct passed *p, int *ret)
+{
+	uint32_t i;
+
+	if (tlv_u32(t, &i) < 0 || i >= p->n || p->fd[i] < 0 || *ret >= 0)
+		return -EBADMSG;
+	*ret = TAKE_FD(p->fd[i]);
+	return 0;
+}
+
+static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
+{
+	uint32_t version;
+
+	switch (t->tag) {
+	case BT_VERSION:
+		return tlv_u32(t, &version) < 0 || version != WIRE_VERSION
+			? -EPROTO
+			: 0;
+	case BT_NAME:
+		return b->name ? -EBADMSG : tlv_str(t, 255, &b->name);
+	case BT_GATE_EGRESS:
+		return claim(t, p, &b->egress);
+	case BT_GATE_DNS:
+		return claim(t, p, &b->dns);
+	case BT_GATE_CONTROL:
+		return claim(t, p, &b->control);
+	case BT_GATE_DIR:
+		return claim(t, p, &b->dir);
+	case BT_GATE_POLICY:
+		return claim(t, p, &b->policy);
+	case BT_GATE_RATE_UP:
+		return tlv_u64(t, &b->rate_up);
+	case BT_GATE_RATE_DOWN:
+		return tlv_u64(t, &b->rate_down);
+	case BT_GATE_QUOTA:
+		return tlv_u64(t, &b->quota);
+	default:
+		return 0; /* from a newer coved */
+	}
+}
+
+static int read_all(struct birth *b, struct tlv_iter it, struct passed *p)
+{
+	struct tlv t;
+	int r;
+
+	while ((r = tlv_next(&it, &t)) > 0) {
+		r = read_field(b, &t, p);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int birth_receive(struct birth *b, int sock, struct err *err)
+{
+	_cleanup_(passed_done) struct passed p = {.n = 0};
+	_cleanup_free_ uint8_t *msg = xcalloc(BIRTH_MAX, 1);
+	ssize_t n;
+	int r;
+
+	*b = (struct birth){.egress = -1,
+		.dns = -1,
+		.control = -1,
+		.dir = -1,
+		.policy = -1};
+	n = sock_recv_fds(sock, msg, BIRTH_MAX, p.fd, FD_PASS_MAX, &p.n);
+	if (n <= 0)
+		return err_sys(err, n ? (int)-n : EPIPE,
+			"no configuration on descriptor %d: cove-gate is "
+			"started by coved",
+			sock);
+	r = read_all(b, tlv_iter(msg, (size_t)n), &p);
+	if (r < 0)
+		return err_sys(err, -r, "bad configuration message");
+	if (!b->name || b->egress < 0 || b->dns < 0 || b->control < 0 ||
+		b->dir < 0 || b->policy < 0)
+		return err_set(
+			err, EINVAL, "the configuration message lacks a part");
+	return 0;
+}
+
+void birth_done(struct birth *b)
+{
+	int *fds[] = {
+		&b->egress, &b->dns, &b->control, &b->dir, &b->policy};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		closep(fds[i]);
+	free(TAKE_PTR(b->name));
+}
+
+void birth_answer(int sock, const struct err *err)
+{
+	uint8_t ok = BIRTH_OK;
+
+	/* coved may be gone already; nobody else would want to know. */
+	if (err->code)
+		(void)send(sock, err->text, strlen(err->text), MSG_NOSIGNAL);
+	else
+		(void)send(sock, &ok, 1, MSG_NOSIGNAL);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What cove-gate is told at birth: the one message on BIRTH_FD, decoded
+ * (wire/birth.h). It comes from coved, which is trusted, but a wrong one is
+ * refused and not guessed at.
+ */
+#ifndef GATE_BIRTH_H
+#define GATE_BIRTH_H
+
+#include "base/err.h"
+#include "wire/birth.h"
+
+/* Descriptors are -1 when they were not given. */
+struct birth {
+	char *name;
+	int egress;
+	int dns;
+	int control;
+	int dir;
+	int policy;
+	uint64_t rate_up;
+	uint64_t rate_down;
+	uint64_t quota;
+};
+
+/* Owns what it read, also after a failure: always birth_done(). */
+int birth_receive(struct birth *b, int sock, struct err *err);
+void birth_done(struct birth *b);
+/* Tells the parent that the child serves, or why it does not. */
+void birth_answer(int sock, const struct err *err);
+
+#endif

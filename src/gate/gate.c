@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gate/gate.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "gate/judge.h"
+#include "gate/stream.h"
+#include "jail/jail.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define ACCEPT_BATCH 64u
+#define ACCEPT_PAUSE_MS 100u
+#define NAMES_FILE "names"
+
+static void on_egress(struct loop *l, struct watch *w, uint32_t events);
+static void on_dns(struct loop *l, struct watch *w, uint32_t events);
+
+static void listen_again(struct loop *l, struct timer *t)
+{
+	struct gate *g = container_of(t, struct gate, accept_again);
+
+	(void)loop_watch(l, &g->egress, g->birth.egress, EPOLLIN, on_egress);
+	(void)loop_watch(l, &g->dns, g->birth.dns, EPOLLIN, on_dns);
+}
+
+/* Out of descriptors: the backlog waits until some are closed again. */
+static void pause_listening(struct gate *g)
+{
+	loop_unwatch(&g->loop, &g->egress);
+	loop_unwatch(&g->loop, &g->dns);
+	loop_timer(&g->loop, &g->accept_again, ACCEPT_PAUSE_MS, listen_again);
+}
+
+static void accept_some(
+	struct gate *g, int listener, void (*take)(struct gate *g, int fd))
+{
+	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
+		int fd = accept4(
+			listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			pause_listening(g);
+		if (fd < 0)
+			return;
+		if (g->n_streams >= GATE_STREAMS_MAX) {
+			g->count.dropped++;
+			close(fd);
+			continue;
+		}
+		take(g, fd);
+	}
+}
+
+static void on_egress(struct loop *l, struct watch *w, uint32_t events)
+{
+	accept_some(container_of(w, struct gate, egress), w->fd, stream_new);
+}
+
+static void on_dns(struct loop *l, struct watch *w, uint32_t events)
+{
+	accept_some(container_of(w, struct gate, dns), w->fd, query_new);
+}
+
+/* Two descriptors a stream; what the host allows at most. */
+static void raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return;
+	rl.rlim_cur = MIN(rl.rlim_max, (rlim_t)1 << 20);
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+int gate_open(struct gate *g, struct err *err)
+{
+	int r = loop_init(&g->loop);
+
+	if (r < 0)
+		return err_sys(err, -r, "event loop");
+	list_init(&g->streams);
+	list_init(&g->queries);
+	g->client.fd = -1;
+	g->uid = geteuid();
+	g->audit.fd = -1;
+	g->scratch = xcalloc(1, GATE_SCRATCH);
+	raise_limits();
+	return resolver_new(&g->loop, &g->resolver, err);
+}
+
+int gate_jail(struct gate *g, int birth_fd, struct err *err)
+{
+	const struct birth *b = &g->birth;
+	const int keep[] = {
+		b->egress, b->dns, b->control, b->dir, b->policy, birth_fd};
+	struct jail_files files = {
+		.entry = {{&b->dir, "log", false}}, .n = 1, .network = true};
+	int r = jail_fds(keep, ARRAY_SIZE(keep), err);
+
+	r = r ? r : gate_open(g, err);
+	return r ? r : jail_enter(&files, 0, err);
+}
+
+int gate_set_policy(struct gate *g, int fd, struct err *err)
+{
+	struct policy_rule *rules = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t n = 0, size;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "rules");
+	if (st.st_size < 0 || (uint64_t)st.st_size > GATE_POLICY_MAX)
+		return err_set(err, EFBIG, "the rules are too long");
+	size = (size_t)st.st_size;
+	text = xcalloc(1, size + 1);
+	if (pread(fd, text, size, 0) != (ssize_t)size)
+		return err_set(err, EIO, "the rules cannot be read");
+	r = policy_rules_parse(text, size, "line", &rules, &n, err);
+	if (r < 0)
+		return r;
+	free(g->rules);
+	g->rules = rules;
+	g->policy = (struct policy){rules, n};
+	judge_again(g);
+	return 0;
+}
+
+void gate_limits(struct gate *g, uint64_t up, uint64_t down, uint64_t quota)
+{
+	rate_init(&g->up, up, now_ms());
+	rate_init(&g->down, down, now_ms());
+	g->quota = quota;
+	g->over_quota = quota && g->count.up + g->count.down >= quota;
+	streams_wake(g);
+}
+
+bool gate_spend(struct gate *g, uint64_t up, uint64_t down)
+{
+	g->count.up += up;
+	g->count.down += down;
+	if (!g->quota || g->over_quota ||
+		g->count.up + g->count.down < g->quota)
+		return g->over_quota;
+	g->over_quota = true;
+	control_event(g, "quota.net", "the network quota is used up");
+	return true;
+}
+
+static int open_names(struct gate *g, struct err *err)
+{
+	int fd = openat(g->birth.dir, NAMES_FILE,
+		O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(err, errno, "the journal of names");
+	return names_open(fd, &g->names, err);
+}
+
+static int listen_on(struct gate *g, struct watch *w, int fd, watch_fn *fn,
+	struct err *err)
+{
+	int r = fd_nonblock(fd, true);
+
+	r = r ? r : loop_watch(&g->loop, w, fd, EPOLLIN, fn);
+	return r < 0 ? err_sys(err, -r, "listen") : 0;
+}
+
+static void on_signal(struct loop *l, void *arg, int signo)
+{
+	loop_stop(l, 0);
+}
+
+static int watch_signals(struct gate *g, struct err *err)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	r = loop_signals(&g->loop, &set, on_signal, g);
+	return r < 0 ? err_sys(err, -r, "signals") : 0;
+}
+
+int gate_build(struct gate *g, struct err *err)
+{
+	const struct birth *b = &g->birth;
+	int r = open_names(g, err);
+
+	r = r ? r : watch_signals(g, err);
+	r = r ? r : audit_open(&g->audit, b->dir, b->name, err);
+	r = r ? r : gate_set_policy(g, b->policy, err);
+	if (r < 0)
+		return r;
+	gate_limits(g, b->rate_up, b->rate_down, b->quota);
+	r = control_init(g, err);
+	r = r ? r : listen_on(g, &g->egress, b->egress, on_egress, err);
+	return r ? r : listen_on(g, &g->dns, b->dns, on_dns, err);
+}
+
+static void stop_now(struct loop *l, struct task *t)
+{
+	loop_stop(l, 0);
+}
+
+void gate_done(struct gate *g)
+{
+	struct task last = {0};
+
+	if (g->scratch) {
+		streams_done(g);
+		queries_done(g);
+		control_done(g);
+		loop_unwatch(&g->loop, &g->egress);
+		loop_unwatch(&g->loop, &g->dns);
+		loop_untimer(&g->loop, &g->throttle);
+		loop_untimer(&g->loop, &g->accept_again);
+		/* What was deferred is freed in one last round. */
+		loop_defer(&g->loop, &last, stop_now);
+		(void)loop_run(&g->loop);
+		resolver_free(g->resolver);
+		loop_done(&g->loop);
+	}
+	names_free(g->names);
+	audit_close(&g->audit);
+	free(g->rules);
+	free(g->scratch);
+	birth_done(&g->birth);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gate - what every part of cove-gate shares: one sandbox, one loop, one
+ * thread. Streams come from the guest and are hostile from the first byte;
+ * control messages come from coved. Everything that fails is a denial.
+ */
+#ifndef GATE_GATE_H
+#define GATE_GATE_H
+
+#include "base/loop.h"
+#include "gate/audit.h"
+#include "gate/birth.h"
+#include "gate/names.h"
+#include "gate/rate.h"
+#include "gate/resolve.h"
+#include "policy/policy.h"
+#include "wire/gate.h"
+
+#define GATE_STREAMS_MAX 16384u
+#define GATE_SCRATCH (64u * 1024u)
+
+struct counters {
+	uint64_t opened;
+	uint64_t denied;
+	uint64_t up;
+	uint64_t down;
+	uint64_t queries;
+	uint64_t dropped; /* malformed, or more than we take */
+};
+
+struct gate {
+	struct loop loop;
+	struct birth birth;
+	struct policy_rule *rules; /* owned */
+	struct policy policy;      /* looks at rules */
+	struct names *names;
+	struct audit audit;
+	struct resolver *resolver;
+	struct watch egress;
+	struct watch dns;
+	struct watch control;
+	struct watch client; /* coved; fd -1 */
+	uid_t uid;           /* whose coved it must be */
+	struct list streams; /* struct stream.link */
+	struct list queries; /* struct query.link: DNS streams */
+	size_t n_streams;
+	struct timer throttle; /* wakes streams that wait for tokens */
+	struct timer accept_again;
+	struct rate up, down;
+	uint64_t quota; /* bytes both ways; 0 = none */
+	bool over_quota;
+	struct counters count;
+	uint8_t *scratch; /* GATE_SCRATCH; within one callback only */
+};
+
+/* Before the jail: what must be opened by name. */
+int gate_open(struct gate *g, struct err *err);
+/* In the jail: log, journal, rules, listeners. */
+int gate_build(struct gate *g, struct err *err);
+int gate_jail(struct gate *g, int birth_fd, struct err *err);
+void gate_done(struct gate *g);
+
+/* Replaces the rules; the old ones stay when the text is refused. */
+int gate_set_policy(struct gate *g, int fd, struct err *err);
+void gate_limits(struct gate *g, uint64_t up, uint64_t down, uint64_t quota);
+/* The byte counters grew: true when the quota is used up (and then all is). */
+bool gate_spend(struct gate *g, uint64_t up, uint64_t down);
+
+/* control.c */
+int control_init(struct gate *g, struct err *err);
+void control_done(struct gate *g);
+void control_event(struct gate *g, const char *event, const char *text);
+
+#endif

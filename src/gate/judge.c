@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gate/judge.h"
+
+#include "http/http.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct policy_question question(const struct stream *s)
+{
+	return (struct policy_question){
+		.sandbox = s->g->birth.name,
+		.proto = POLICY_TCP,
+		.name = s->by_name ? &s->name : NULL,
+		.addr = s->by_name ? NULL : &s->addr,
+		.port = s->port,
+	};
+}
+
+static void keep_rule(struct stream *s, const struct policy_rule *rule)
+{
+	(void)snprintf(
+		s->rule, sizeof(s->rule), "%s", rule ? rule->id : "");
+}
+
+void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
+	const char *reason)
+{
+	s->g->count.denied++;
+	s->status = status;
+	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	stream_note(s, verdict, reason);
+	stream_refuse(s);
+}
+
+static void refuse_by(struct stream *s, const struct policy_answer *a)
+{
+	keep_rule(s, a->rule);
+	judge_refuse(s, 403, "deny",
+		a->rule ? "a rule denies it" : "no rule allows it");
+}
+
+static void on_dialled(void *arg, int fd, const struct address *addr)
+{
+	struct stream *s = arg;
+	char why[160];
+
+	s->dial = NULL;
+	if (fd < 0) {
+		(void)snprintf(why, sizeof(why), "cannot connect: %s",
+			strerror(-fd));
+		judge_refuse(s, 502, "error", why);
+		return;
+	}
+	s->g->count.opened++;
+	s->addr = *addr;
+	stream_note(s, "allow", "");
+	stream_relay(s, fd);
+}
+
+static void dial(struct stream *s, const struct address *addrs, size_t n)
+{
+	stream_wait(s, ST_DIAL);
+	s->dial = dial_new(&s->g->loop, addrs, n, s->port, on_dialled, s);
+}
+
+/* Leaves the addresses that may be dialled; 0: s->reason says why. */
+static size_t filter(struct stream *s, const struct address *addrs, size_t n,
+	struct address out[DIAL_MAX])
+{
+	struct policy_question q = question(s);
+	char text[64];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n && kept < DIAL_MAX; i++) {
+		struct policy_answer a =
+			policy_ask_dial(&s->g->policy, &q, &addrs[i]);
+
+		if (a.verdict != POLICY_DENY) {
+			out[kept++] = addrs[i];
+			continue;
+		}
+		keep_rule(s, a.rule);
+		(void)snprintf(s->reason, sizeof(s->reason),
+			"%s is a %s address that no rule names",
+			address_format(&addrs[i], text, sizeof(text)),
+			address_class_name(address_classify(&addrs[i])));
+		if (a.rule)
+			(void)snprintf(s->reason, sizeof(s->reason),
+				"a rule denies its address %s", text);
+	}
+	return kept;
+}
+
+static void dial_allowed(
+	struct stream *s, const struct address *addrs, size_t n)
+{
+	struct address out[DIAL_MAX];
+	char why[sizeof(s->reason)];
+	size_t kept = filter(s, addrs, n, out);
+
+	if (kept > 0) {
+		dial(s, out, kept);
+		return;
+	}
+	memcpy(why, s->reason, sizeof(why));
+	judge_refuse(s, 403, "deny", why);
+}
+
+static void on_lookup(struct lookup *l, const struct address *addrs, size_t n,
+	const char *why)
+{
+	struct stream *s = container_of(l, struct stream, lookup);
+	char text[160];
+
+	if (n > 0) {
+		dial_allowed(s, addrs, n);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "cannot resolve it: %s", why);
+	judge_refuse(s, 502, "error", text);
+}
+
+/* The host's own loopback, by the name that only Cove knows. */
+static void dial_host(struct stream *s)
+{
+	struct address addrs[2];
+
+	(void)address_parse("127.0.0.1", 9, &addrs[0]);
+	(void)address_parse("::1", 3, &addrs[1]);
+	dial_allowed(s, addrs, 2);
+}
+
+static void allow(struct stream *s, const struct policy_answer *a)
+{
+	keep_rule(s, a->rule);
+	s->sniffing = s->by_name;
+	stream_wait(s, ST_LOOKUP);
+	if (!s->by_name)
+		dial_allowed(s, &s->addr, 1);
+	else if (streq(s->name.s, POLICY_HOST_NAME))
+		dial_host(s);
+	else
+		lookup_begin(s->g->resolver, &s->lookup, &s->name, on_lookup);
+}
+
+/* A synthetic address is a name, any other one is itself. */
+static bool identify(struct stream *s, const struct egress_head *h)
+{
+	const struct hostname *name;
+
+	s->port = h->port;
+	memcpy(s->addr.b, h->addr, sizeof(s->addr.b));
+	if (!names_is_synthetic(&s->addr))
+		return true;
+	name = names_find(s->g->names, &s->addr);
+	if (!name)
+		return false;
+	s->by_name = true;
+	s->name = *name;
+	return true;
+}
+
+void judge_head(struct stream *s)
+{
+	struct policy_question q;
+	struct policy_answer a;
+	struct egress_head h;
+
+	if (egress_get(s->head, &h) < 0) {
+		s->g->count.dropped++;
+		stream_reset(s, NULL, "");
+		return;
+	}
+	if (!identify(s, &h)) {
+		judge_refuse(s, 403, "deny", "no name has this address");
+		return;
+	}
+	if (h.proto == EGRESS_UDP) {
+		judge_refuse(s, 403, "deny", "UDP is not carried");
+		return;
+	}
+	if (s->g->over_quota) {
+		judge_refuse(
+			s, 403, "deny", "the network quota is used up");
+		return;
+	}
+	q = question(s);
+	a = policy_ask(&s->g->policy, &q);
+	if (a.verdict == POLICY_ALLOW) {
+		allow(s, &a);
+	} else if (a.verdict == POLICY_OPEN) {
+		keep_rule(s, a.rule);
+		judge_refuse(s, 403, "deny",
+			"rules with a method or a path cannot be enforced "
+			"here yet");
+	} else {
+		refuse_by(s, &a);
+	}
+}
+
+/* RFC 9112 section 3.2: the authority may carry a port. */
+static bool host_fits(const struct stream *s, const char *p, size_t len)
+{
+	const char *colon = memrchr(p, ':', len);
+	struct hostname n;
+
+	if (colon && strspn(colon + 1, "0123456789") >=
+			len - (size_t)(colon + 1 - p))
+		len = (size_t)(colon - p);
+	return name_parse(p, len, &n) == 0 && name_equal(&n, &s->name);
+}
+
+static enum judge_first first_http(
+	const struct stream *s, char *why, size_t len)
+{
+	_cleanup_free_ struct http_parser *p = xnew(struct http_parser);
+	struct http_head *h = &p->head;
+	int r;
+
+	http_parser_init(p, HTTP_REQUEST);
+	r = http_parse(p, buf_head(&s->first), buf_len(&s->first));
+	if (r == 0)
+		return JUDGE_MORE;
+	if (r < 0) {
+		(void)snprintf(why, len, "refused HTTP: %s", p->why);
+		return JUDGE_REFUSE;
+	}
+	if (h->authority.len == 0 ||
+		host_fits(s, http_ptr(h, h->authority), h->authority.len))
+		return JUDGE_PASS;
+	(void)snprintf(why, len,
+		"its Host names another host, %.*s",
+		(int)MIN(h->authority.len, 100u), http_ptr(h, h->authority));
+	return JUDGE_REFUSE;
+}
+
+enum judge_first judge_first(const struct stream *s, char *why, size_t len)
+{
+	const uint8_t *p = buf_head(&s->first);
+	size_t n = buf_len(&s->first);
+	struct hostname sni;
+
+	switch (sni_parse(p, n, &sni)) {
+	case SNI_MORE:
+		return JUDGE_MORE;
+	case SNI_NONE:
+		return JUDGE_PASS;
+	case SNI_BAD:
+		(void)snprintf(why, len, "its TLS greeting is broken");
+		return JUDGE_REFUSE;
+	case SNI_NAME:
+		if (name_equal(&sni, &s->name))
+			return JUDGE_PASS;
+		(void)snprintf(why, len,
+			"its TLS greeting names another host, %.100s", sni.s);
+		return JUDGE_REFUSE;
+	case SNI_NOT_TLS:
+		break;
+	}
+	return deny_speaks_http(p, n) ? first_http(s, why, len) : JUDGE_PASS;
+}
+
+/* Is what was allowed once still allowed? */
+static bool still(struct stream *s)
+{
+	struct policy_question q = question(s);
+	struct policy_answer a = policy_ask(&s->g->policy, &q);
+
+	keep_rule(s, a.rule);
+	if (a.verdict != POLICY_ALLOW)
+		return false;
+	if (s->state != ST_RELAY)
+		return true;
+	a = policy_ask_dial(&s->g->policy, &q, &s->addr);
+	return a.verdict != POLICY_DENY;
+}
+
+void judge_again(struct gate *g)
+{
+	list_for_each_safe (it, &g->streams) {
+		struct stream *s = list_entry(it, struct stream, link);
+
+		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
+			s->state != ST_RELAY)
+			continue;
+		if (still(s))
+			continue;
+		g->count.denied++;
+		stream_reset(s, "cut", "the rules changed");
+	}
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream - one connection of the guest to the world: header, verdict, address,
+ * dial, relay. The verdict is taken once, and again when the rules change: a
+ * stream that is not allowed any more is reset.
+ *
+ *   HEAD -> (DENY | LOOKUP -> DIAL -> RELAY) -> freed by the loop
+ *
+ * Nothing is buffered while both sides keep up: bytes go through the gate's
+ * one scratch buffer, and only what a slow reader left over is kept (at most
+ * GATE_SCRATCH each way), while nothing more is read for it. Loop thread only.
+ */
+#ifndef GATE_STREAM_H
+#define GATE_STREAM_H
+
+#include "base/buf.h"
+#include "gate/dial.h"
+#include "gate/gate.h"
+#include "gate/sni.h"
+#include "wire/egress.h"
+
+#define STREAM_HEAD_MS 10000u
+#define STREAM_DENY_MS 2000u /* for a denied client to say what it speaks */
+
+enum stream_state {
+	ST_HEAD,
+	ST_LOOKUP,
+	ST_DIAL,
+	ST_RELAY,
+	ST_DENY,
+	ST_DRAIN, /* the refusal was written; until the guest closes */
+	ST_DEAD,
+};
+
+/* One side. out: what must still be written to it. */
+struct side {
+	struct watch w; /* fd -1: not there */
+	struct buf out;
+	bool eof;  /* nothing more comes from it */
+	bool shut; /* it was told that nothing more comes */
+};
+
+struct stream {
+	struct list link;
+	struct gate *g;
+	enum stream_state state;
+	struct side guest, net;
+	uint8_t head[EGRESS_HEAD];
+	uint8_t head_len;
+	bool by_name;
+	bool sniffing; /* the first bytes of the guest are not judged yet */
+	bool throttled;
+	uint16_t status; /* of the HTTP answer to a refused stream */
+	uint16_t port;
+	struct address addr; /* that the guest dialled, then the real one */
+	struct hostname name;
+	struct buf first; /* sniffing: the guest's first bytes */
+	char rule[POLICY_ID_LEN];
+	char reason[160];
+	uint64_t up, down;
+	struct lookup lookup;
+	struct dial *dial;
+	struct timer timer;
+	struct task free_task;
+};
+
+/* Takes the accepted descriptor over. */
+void stream_new(struct gate *g, int fd);
+/* Resets it at once; verdict for the log, or NULL for none. */
+void stream_reset(struct stream *s, const char *verdict, const char *reason);
+/* Tokens may be there again. */
+void streams_wake(struct gate *g);
+void streams_done(struct gate *g);
+
+/* Between stream.c and judge.c. */
+void stream_wait(struct stream *s, enum stream_state state);
+void stream_relay(struct stream *s, int fd); /* takes the connection over */
+void stream_refuse(struct stream *s);
+void stream_note(struct stream *s, const char *verdict, const char *reason);
+
+/* deny.c: bytes of an HTTP answer that says no, in words. */
+void deny_answer(const struct stream *s, struct buf *out);
+bool deny_speaks_http(const uint8_t *p, size_t len);
+/* "example.com:443"; returns buf. */
+const char *stream_target(const struct stream *s, char *buf, size_t len);
+
+/* query.c: a DNS stream. */
+void query_new(struct gate *g, int fd);
+void queries_done(struct gate *g);
+
+#endif

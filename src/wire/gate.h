@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gate - what coved says to a running cove-gate on its control socket: one
+ * frame (wire/frame.h) with a TLV body a record (SOCK_SEQPACKET), each answered
+ * in order. The gate listens; the coved that comes after the one that started
+ * it connects again. One client at a time: a new one replaces the old.
+ *
+ *   POLICY   comes with one descriptor, a file with the rules (policy.h) that
+ *            speak of this sandbox. DONE when they are in force, also on open
+ *            streams; FAILED leaves the old ones.
+ *   LIMITS   GT_RATE_UP, GT_RATE_DOWN, GT_QUOTA; DONE
+ *   STATS    STATS with GT_*
+ *   EVENT    from the gate, unasked: GT_EVENT GT_TEXT
+ */
+#ifndef WIRE_GATE_H
+#define WIRE_GATE_H
+
+#include "wire/frame.h"
+#include "wire/tlv.h"
+
+enum gate_frame {
+	GF_DONE = 1,
+	GF_FAILED = 2, /* GT_ERRNO, GT_TEXT */
+	GF_POLICY = 3,
+	GF_LIMITS = 4,
+	GF_STATS = 5,
+	GF_EVENT = 6,
+};
+
+enum gate_tag {
+	GT_ERRNO = 1, /* u32 */
+	GT_TEXT = 2,  /* str */
+	GT_EVENT = 3, /* str */
+	GT_RATE_UP = 4,   /* u64 bytes a second, 0 = no limit */
+	GT_RATE_DOWN = 5, /* u64 */
+	GT_QUOTA = 6,     /* u64 bytes both ways, 0 = no limit */
+	/* STATS, all u64 */
+	GT_STREAMS = 10, /* open now */
+	GT_OPENED = 11,
+	GT_DENIED = 12,
+	GT_BYTES_UP = 13, /* from the guest */
+	GT_BYTES_DOWN = 14,
+	GT_QUERIES = 15,
+};
+
+#define GATE_CONTROL_MAX 4096u      /* a record */
+#define GATE_POLICY_MAX (4u << 20) /* bytes of rules */
+
+#endif
