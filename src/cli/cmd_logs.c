@@ -10,10 +10,13 @@
 struct logs_opts {
 	bool help;
 	bool follow;
+	bool json;
 	const char *source;
 };
 
 static const struct opt opts[] = {
+	{"json", 0, OPT_FLAG, offsetof(struct logs_opts, json), NULL,
+		"print the events as JSON", 0, 0, NULL},
 	{"follow", 'f', OPT_FLAG, offsetof(struct logs_opts, follow), NULL,
 		"go on as more arrives", 0, 0, NULL},
 	{"source", 's', OPT_STR, offsetof(struct logs_opts, source), "SOURCE",
@@ -36,6 +39,21 @@ static int show(void *arg, const uint8_t *p, size_t len)
 	return fflush(stdout) ? -errno : 0;
 }
 
+static int print_json(const struct call *call)
+{
+	struct api api = {.cli = call->cli};
+	struct err err = {0};
+	json_t *answer;
+	_cleanup_free_ char *path =
+		sandbox_path(call->argv[0], "/events", &err);
+
+	if (!path || api_get(&api, path, &answer, &err) < 0)
+		return cli_fail(&err);
+	text_json(answer);
+	json_decref(answer);
+	return CLI_OK;
+}
+
 static int run(const struct call *call)
 {
 	const struct logs_opts *o = call->opts;
@@ -47,6 +65,12 @@ static int run(const struct call *call)
 	if (!streq(source, "events") && !streq(source, "console"))
 		return cli_usage(call->cli,
 			"--source: '%s' is not events or console", source);
+	if (o->json && (o->follow || !streq(source, "events")))
+		return cli_usage(call->cli,
+			"--json prints the events there are: no -f, no "
+			"--source console");
+	if (o->json)
+		return print_json(call);
 	_cleanup_free_ char *tail = xasprintf(
 		"/logs?source=%s%s", source, o->follow ? "&follow=1" : "");
 	_cleanup_free_ char *path = sandbox_path(call->argv[0], tail, &err);

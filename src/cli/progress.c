@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #define REDRAW_MS 100
+#define LINE_MS 5000            /* between plain lines of one step */
 #define QUIET_BEGIN_MS 400      /* work that is over by then shows nothing */
 #define BYTES_FROM (256u * KIB) /* a total from here on is bytes, not pieces */
 
@@ -83,6 +84,16 @@ static int fit(const char *s, size_t columns)
 	return (int)(p - s);
 }
 
+/* A step of every start explains itself; others need their name as well. */
+static char *describe(const struct progress *p)
+{
+	bool both = *p->text && !is_routine(p->step);
+	_cleanup_free_ char *text = xasprintf("%s%s%s",
+		both || !*p->text ? p->step : "", both ? ": " : "", p->text);
+
+	return text_safe(text);
+}
+
 /* The text is cut, never the amount: a line that wraps cannot be rewritten. */
 static void draw(struct progress *p)
 {
@@ -98,11 +109,25 @@ static void draw(struct progress *p)
 	ioctl(STDERR_FILENO, TIOCGWINSZ, &ws);
 	size_t columns = ws.ws_col ? ws.ws_col : 80;
 	size_t used = strlen(tail) + 1;
-	_cleanup_free_ char *safe = text_safe(*p->text ? p->text : p->step);
+	_cleanup_free_ char *safe = describe(p);
 	int n = fit(safe, columns > used ? columns - used : 0);
 	fprintf(stderr, "\r\033[K%.*s%s", n, safe, tail);
 	fflush(stderr);
 	p->shown = true;
+	p->drawn_ms = now;
+}
+
+/* Without a terminal: each step, and now and then how far it has come. */
+static void print_line(struct progress *p, bool new_step)
+{
+	char amount[96];
+	uint64_t now = now_ms();
+
+	if (is_routine(p->step) || (!new_step && now - p->drawn_ms < LINE_MS))
+		return;
+	_cleanup_free_ char *safe = describe(p);
+	format_amount(p, amount, sizeof(amount));
+	fprintf(stderr, "cove: %s%s\n", safe, amount);
 	p->drawn_ms = now;
 }
 
@@ -115,7 +140,8 @@ static void replace(char **field, const char *value)
 void progress_set(struct progress *p, const char *step, const char *text,
 	uint64_t done, uint64_t total)
 {
-	bool fresh = !streq(p->step, step) || !streq(p->text, text);
+	bool new_step = !streq(p->step, step);
+	bool fresh = new_step || !streq(p->text, text);
 
 	replace(&p->step, step);
 	replace(&p->text, text);
@@ -123,15 +149,10 @@ void progress_set(struct progress *p, const char *step, const char *text,
 	p->total = total;
 	if (p->quiet)
 		return;
-	if (p->tty) {
-		if (fresh || now_ms() - p->drawn_ms >= REDRAW_MS)
-			draw(p);
-		return;
-	}
-	if (!fresh || is_routine(step))
-		return;
-	_cleanup_free_ char *safe = text_safe(*text ? text : step);
-	fprintf(stderr, "cove: %s\n", safe);
+	if (!p->tty)
+		print_line(p, new_step);
+	else if (fresh || now_ms() - p->drawn_ms >= REDRAW_MS)
+		draw(p);
 }
 
 void progress_json(struct progress *p, const json_t *line)

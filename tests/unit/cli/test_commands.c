@@ -113,11 +113,12 @@ static void test_usage_errors(void **state)
 		"exec -d -i box true", "exec --attach 3 box true",
 		"exec --sessions box true", "exec --json box true",
 		"exec -e 1=2 box true", "ls x", "ls -q --json", "inspect",
-		"inspect a1 b1", "logs --source x box", "stop", "start", "rm",
-		"rm --all box", "cp x", "cp x y", "cp aa:/x bb:/y", "cp aa:x y",
-		"daemon", "daemon frob", "daemon stop --json",
-		"daemon status --foreground", "template", "template frob",
-		"completion", "completion csh", "help frob", "create -- ls"};
+		"inspect a1 b1", "logs --source x box", "logs --json -f box",
+		"stop", "start", "rm", "rm --all box", "cp x", "cp x y",
+		"cp aa:/x bb:/y", "cp aa:x y", "daemon", "daemon frob",
+		"daemon stop --json", "daemon status --foreground", "template",
+		"template frob", "completion", "completion csh", "help frob",
+		"create -- ls"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		if (run_line(lines[i]) != CLI_USAGE)
