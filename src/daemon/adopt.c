@@ -80,9 +80,7 @@ static void take_over(struct sandbox *sb)
 	int r;
 
 	memcpy(id, sb->engine.id, sizeof(id));
-	r = id[ENGINE_MONITOR].pid > 0 && id[ENGINE_DEVICES].pid > 0
-		? sb->d->backend->adopt(id, &sb->engine)
-		: -ESRCH;
+	r = sb->d->backend->adopt(id, &sb->engine);
 	if (r < 0) {
 		settle(sb, SB_FAILED,
 			"the virtual machine ended while coved was not "

@@ -9,6 +9,7 @@
 #include "daemon/console.h"
 #include "daemon/control.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "wire/agent.h"
 
@@ -25,6 +26,7 @@
  * host a boot takes long and is well. A stock kernel needs about 2 CPU-seconds
  * under emulation; a hang burns CPU without end or burns none at all.
  */
+#define STATUS_MAX 512u /* of the line in engine.status */
 #define BOOT_LOOK_MS 1000u
 #define BOOT_CPU_MS 45000u
 #define BOOT_IDLE_MS 30000u
@@ -101,7 +103,7 @@ static int make_run_dir(struct sandbox *sb, struct err *err)
 }
 
 static int choose_engine(
-	struct sandbox *sb, enum engine_accel *ret, struct err *err)
+	struct sandbox *sb, struct engine_choice *ret, struct err *err)
 {
 	struct engine_choice c = {0};
 	json_t *j;
@@ -115,7 +117,7 @@ static int choose_engine(
 	free(sb->row.engine);
 	sb->row.engine = json_dumps(j, JSON_COMPACT);
 	json_decref(j);
-	*ret = c.accel;
+	*ret = c;
 	return 0;
 }
 
@@ -182,12 +184,13 @@ static int find_parts(struct sandbox *sb, struct parts *p, struct err *err)
 }
 
 static int start_engine(
-	struct sandbox *sb, enum engine_accel accel, struct err *err)
+	struct sandbox *sb, const struct engine_choice *choice, struct err *err)
 {
 	_cleanup_(parts_done) struct parts p = {0};
 	_cleanup_(close_exports) struct engine_config cfg = {
 		.name = sb->row.name,
-		.accel = accel,
+		.kind = choice->kind,
+		.accel = choice->accel,
 		.cpus = sb->spec.cpus,
 		.memory = sb->spec.memory,
 	};
@@ -268,14 +271,14 @@ static void on_boot_look(struct loop *l, struct timer *t)
 void sandbox_boot(struct sandbox *sb)
 {
 	struct loop *l = &sb->d->loop;
-	enum engine_accel accel = ENGINE_TCG;
+	struct engine_choice choice = {0};
 	struct err err = {0};
 	int r;
 
 	sb->powered_off = false;
 	sb->why_ended[0] = '\0';
 	sandbox_progress(sb, "boot", "starting the virtual machine");
-	r = choose_engine(sb, &accel, &err);
+	r = choose_engine(sb, &choice, &err);
 	if (r == 0)
 		r = make_run_dir(sb, &err);
 	if (r == 0)
@@ -285,7 +288,7 @@ void sandbox_boot(struct sandbox *sb)
 		r = sandbox_set_state(sb, SB_STARTING, "", &err);
 	}
 	if (r == 0)
-		r = start_engine(sb, accel, &err);
+		r = start_engine(sb, &choice, &err);
 	if (r == 0)
 		r = sandbox_watch_engine(sb, &err);
 	if (r < 0) {
@@ -352,10 +355,26 @@ static bool has_ended(const struct sandbox *sb, enum engine_role role)
 	return poll(&p, 1, 0) == 1;
 }
 
+/* cove-vmm says in one line how its guest ended; QEMU says nothing. */
+static bool note_status(struct sandbox *sb)
+{
+	_cleanup_free_ char *run = sandbox_run_dir(sb);
+	_cleanup_free_ char *path = xasprintf("%s/engine.status", run);
+	_cleanup_free_ char *text = NULL;
+
+	if (fd_slurp_at(AT_FDCWD, path, STATUS_MAX, &text) <= 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	sb->powered_off = sb->powered_off || strncmp(text, "off:", 4) == 0;
+	(void)snprintf(sb->why_ended, sizeof(sb->why_ended),
+		"the virtual machine ended: %s", text);
+	return true;
+}
+
 /* The monitor's end is the cause of the other's, if both are gone. */
 static void note_cause(struct sandbox *sb)
 {
-	if (sb->why_ended[0])
+	if (sb->why_ended[0] || note_status(sb))
 		return;
 	note_end(sb,
 		has_ended(sb, ENGINE_MONITOR) ? ENGINE_MONITOR
@@ -424,6 +443,8 @@ int sandbox_watch_engine(struct sandbox *sb, struct err *err)
 	int r;
 
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++) {
+		if (sb->engine.pidfd[i] < 0)
+			continue;
 		r = loop_watch(&sb->d->loop, &sb->ended[i], sb->engine.pidfd[i],
 			EPOLLIN, fns[i]);
 		if (r < 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine - the processes that are one running sandbox: the monitor (QEMU with
- * TCG or KVM) and the device server beside it. They outlive coved; whoever
- * comes next adopts them by pid and start time.
+ * engine - the processes that are one running sandbox: QEMU and the device
+ * server beside it, or cove-vmm alone. They outlive coved; whoever comes next
+ * adopts them by pid and start time.
  *
- * An engine is running while both processes are: when one ends, the other is
- * to be killed (engine_kill). Loop thread only. Paths and sizes were validated.
+ * An engine is running while all its processes are: when one ends, the other
+ * is to be killed (engine_kill). Loop thread only. Paths and sizes were validated.
  */
 #ifndef DAEMON_ENGINE_H
 #define DAEMON_ENGINE_H
@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "wire/birth.h"
 
+/* QEMU with cove-devices beside it, or cove-vmm, which is one process. */
+enum engine_kind { ENGINE_QEMU, ENGINE_VMM };
 enum engine_accel { ENGINE_TCG, ENGINE_KVM };
 enum engine_role { ENGINE_MONITOR, ENGINE_DEVICES, ENGINE_N_ROLES };
 
@@ -31,6 +33,7 @@ struct engine_config {
 	const char *root; /* EROFS template, attached read-only */
 	const char *disk;
 	const char *docker_disk;
+	enum engine_kind kind;
 	enum engine_accel accel;
 	uint32_t cpus;
 	uint64_t memory; /* bytes, a multiple of 1 MiB */
@@ -41,7 +44,8 @@ struct engine_config {
 
 struct engine {
 	struct proc_id id[ENGINE_N_ROLES];
-	int pidfd[ENGINE_N_ROLES]; /* readable when that process has ended */
+	/* Readable when that process has ended; -1: no such process. */
+	int pidfd[ENGINE_N_ROLES];
 };
 
 /* Makes the identity of one process durable before it starts to work. */
@@ -56,8 +60,8 @@ typedef int engine_record_fn(void *arg, enum engine_role role,
 int engine_start(const struct engine_config *cfg, engine_record_fn *record,
 	void *arg, struct engine *ret, struct err *err);
 /*
- * Takes over processes that an earlier coved started. -ESRCH when one of them
- * is gone; the other has then been killed.
+ * Takes over processes that an earlier coved started; pid 0 means there is no
+ * such process. -ESRCH when one of them is gone; the other has then been killed.
  */
 int engine_adopt(const struct proc_id id[ENGINE_N_ROLES], struct engine *ret);
 /* SIGKILL to both; their pidfds then become readable. */
@@ -73,8 +77,9 @@ uint64_t engine_cpu_ms(const struct engine *e);
 uint64_t engine_memory(const struct engine *e);
 
 struct engine_choice {
+	enum engine_kind kind;
 	enum engine_accel accel;
-	const char *name;      /* "qemu" */
+	const char *name;      /* "qemu" or "cove-vmm" */
 	const char *isolation; /* "kvm" or "tcg" */
 	char why[256];
 };

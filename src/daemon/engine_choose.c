@@ -100,11 +100,12 @@ static const struct probe *probe(void)
 	return &p;
 }
 
-static int choose(
-	struct engine_choice *c, enum engine_accel accel, const char *why)
+static int choose(struct engine_choice *c, enum engine_kind kind,
+	enum engine_accel accel, const char *why)
 {
-	*c = (struct engine_choice){.accel = accel,
-		.name = "qemu",
+	*c = (struct engine_choice){.kind = kind,
+		.accel = accel,
+		.name = kind == ENGINE_VMM ? "cove-vmm" : "qemu",
 		.isolation = accel == ENGINE_KVM ? "kvm" : "tcg"};
 	(void)snprintf(c->why, sizeof(c->why), "%s", why);
 	return 0;
@@ -112,17 +113,15 @@ static int choose(
 
 int engine_choose(const char *want, struct engine_choice *ret, struct err *err)
 {
-	const struct probe *p;
+	const struct probe *p = probe();
+	bool qemu = streq(want, "qemu");
 
-	if (streq(want, "qemu"))
-		return choose(
-			ret, ENGINE_TCG, "software emulation was asked for");
-	p = probe();
 	if (p->usable)
-		return choose(ret, ENGINE_KVM, p->why);
+		return choose(ret, qemu ? ENGINE_QEMU : ENGINE_VMM, ENGINE_KVM,
+			p->why);
 	if (streq(want, "kvm"))
 		return err_set(err, EOPNOTSUPP,
 			"engine kvm cannot be used here: %s; try --engine auto",
 			p->why);
-	return choose(ret, ENGINE_TCG, p->why);
+	return choose(ret, ENGINE_QEMU, ENGINE_TCG, p->why);
 }

@@ -170,7 +170,8 @@ static int fake_choose(
 		return err_set(err, EOPNOTSUPP, "no KVM in a test");
 	if (!streq(want, "auto") && !streq(want, "qemu"))
 		return err_set(err, EINVAL, "unknown engine '%s'", want);
-	*ret = (struct engine_choice){ENGINE_TCG, "fake", "tcg", "a test"};
+	*ret = (struct engine_choice){
+		ENGINE_QEMU, ENGINE_TCG, "fake", "tcg", "a test"};
 	return 0;
 }
 

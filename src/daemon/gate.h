@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gate - the cove-gate process of a running sandbox: started before the
+ * engine, started again when it dies, ended with it. Without a gate the guest
+ * has no network. It outlives coved; the next one adopts it by pid and start
+ * time and speaks to it through sandboxes/<id>/gate.sock, where no engine
+ * can reach. Loop thread only.
+ */
+#ifndef DAEMON_GATE_H
+#define DAEMON_GATE_H
+
+#include "daemon/sandbox.h"
+
+/* After the run directory was made. A sandbox without a gate is not started. */
+int gate_start(struct sandbox *sb, struct err *err);
+/* Takes over what an earlier coved started, or starts another one. */
+void gate_adopt(struct sandbox *sb, const struct proc_id *id);
+/* Ends it. */
+void gate_stop(struct sandbox *sb);
+/* Lets go of it; it goes on. */
+void gate_free(struct sandbox *sb);
+/* The rules changed. */
+void gate_push(struct sandbox *sb);
+
+#endif
