@@ -41,8 +41,10 @@ is "daemon stop leaves the sandbox running" "$("$COVE" exec keep echo alive)" al
 
 # Random moments. keep must never be touched by what happens to the others.
 bad=0
+kills=0
 detail=
 for i in $(seq "$LOOPS"); do
+	pid=$(daemon_pid)
 	case $((RANDOM % 4)) in
 	0) "$COVE" create --name "v$((i % 3))" --memory 256M "$W" ;;
 	1) "$COVE" exec "v$((i % 3))" true ;;
@@ -51,8 +53,9 @@ for i in $(seq "$LOOPS"); do
 	esac >/dev/null 2>&1 &
 	op=$!
 	python3 -c "import random,select; select.select([], [], [], random.random() ** 2 * 3)"
-	pid=$(cat "$COVE_HOME/state/coved.pid" 2>/dev/null)
-	[ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
+	if [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null; then
+		kills=$((kills + 1))
+	fi
 	wait $op
 	# The next command starts a daemon, which puts everything in order.
 	"$COVE" ls --json >"$T/ls.json" 2>"$T/ls.err" || {
@@ -103,5 +106,7 @@ PY
 done
 [ "$bad" -eq 0 ]
 result $? "$LOOPS rounds of kill -9 at random moments" "$bad bad: $detail"
+[ "$kills" -ge $((LOOPS * 9 / 10)) ]
+result $? "coved was there to be killed in nearly all of them" "$kills kills"
 is "the bystander still runs, untouched" "$("$COVE" exec keep sh -c 'cat ~/f')" precious
 plan_done
