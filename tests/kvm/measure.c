@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kvm-measure PROGRAM [ARG...] - runs a monitor whose guest's serial port is
+ * its standard output, and prints one line of figures about the guest's start:
+ *
+ *   entry    ms from exec to the guest's first instruction
+ *   init     ms to the line "MARK init", command: to "MARK command"
+ *   cpu      seconds of CPU in all
+ *   exits    of the processor to the kernel, user: of these to the monitor,
+ *            until init; then the latter by reason
+ *   private  KiB of the monitor's own memory, without the guest's, at command
+ *
+ * Needs root, tracefs at /sys/kernel/tracing and nothing else on /dev/kvm.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRACING "/sys/kernel/tracing/"
+#define GUEST_KIB (64 * 1024ul) /* mappings from this size on are memory */
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static void put(const char *file, const char *text)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), TRACING "%s", file);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+		(void)fprintf(
+			stderr, "kvm-measure: %s: %s\n", path, strerror(errno));
+		exit(2);
+	}
+	(void)close(fd);
+}
+
+static size_t get(const char *path, char *buf, size_t len)
+{
+	int fd = open(path, O_RDONLY);
+	size_t n = 0;
+	ssize_t r = 1;
+
+	while (fd >= 0 && n < len - 1 && r > 0) {
+		r = read(fd, buf + n, len - 1 - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	buf[n] = '\0';
+	if (fd >= 0)
+		(void)close(fd);
+	return n;
+}
+
+static void trace_begin(void)
+{
+	put("trace_clock", "mono");
+	put("trace", "");
+	put("events/kvm/kvm_userspace_exit/trigger", "hist:keys=reason");
+	put("events/kvm/kvm_exit/trigger", "hist:keys=isa");
+	put("events/kvm/kvm_entry/trigger", "traceoff:1");
+	put("events/kvm/kvm_entry/enable", "1");
+	put("tracing_on", "1");
+}
+
+static void trace_end(void)
+{
+	put("events/kvm/kvm_entry/enable", "0");
+	put("events/kvm/kvm_entry/trigger", "!traceoff");
+	put("events/kvm/kvm_userspace_exit/trigger", "!hist:keys=reason");
+	put("events/kvm/kvm_exit/trigger", "!hist:keys=isa");
+}
+
+/* Sum of the hit counts; the buckets by number into by[0..64). */
+static unsigned long hits(const char *event, const char *key, unsigned *by)
+{
+	static char text[65536];
+	char path[128];
+	unsigned long sum = 0;
+
+	(void)snprintf(path, sizeof(path), TRACING "events/kvm/%s/hist", event);
+	(void)get(path, text, sizeof(text));
+	for (char *line = strstr(text, "{ "); line; line = strstr(line, "{ ")) {
+		char *k = strstr(line, key), *h = strstr(line, "hitcount:");
+		if (!k || !h)
+			break;
+		unsigned long v = strtoul(k + strlen(key), NULL, 0);
+		unsigned long n = strtoul(h + 9, NULL, 10);
+		if (by && v < 64)
+			by[v] = (unsigned)n;
+		sum += n;
+		line = h;
+	}
+	return sum;
+}
+
+/* The time stamp of the one kvm_entry in the buffer, in ms, or 0. */
+static double first_entry(void)
+{
+	static char text[65536];
+	char *p;
+
+	(void)get(TRACING "trace", text, sizeof(text));
+	p = strstr(text, ": kvm_entry:");
+	if (!p)
+		return 0;
+	while (p > text && p[-1] != ' ')
+		p--;
+	return strtod(p, NULL) * 1e3;
+}
+
+/* Private pages of mappings that are too small to be guest memory. */
+static unsigned long private_kib(pid_t pid)
+{
+	static char text[4 << 20];
+	unsigned long sum = 0, size = 0;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	(void)get(path, text, sizeof(text));
+	for (char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, "Size:", 5) == 0)
+			size = strtoul(line + 5, NULL, 10);
+		else if (strncmp(line, "Private_", 8) == 0 && size < GUEST_KIB)
+			sum += strtoul(strchr(line, ':') + 1, NULL, 10);
+	}
+	return sum;
+}
+
+/* The monitor: the only process below us that maps /dev/kvm's machine. */
+static pid_t monitor_of(pid_t child)
+{
+	char path[64], buf[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+		(int)child, (int)child);
+	if (get(path, buf, sizeof(buf)) == 0)
+		return child;
+	return (pid_t)strtol(buf, NULL, 10);
+}
+
+static pid_t start(char **argv, int *ret_out)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe(fds) < 0)
+		exit(2);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(fds[1], 1);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+		(void)execvp(argv[0], argv);
+		_exit(127);
+	}
+	(void)close(fds[1]);
+	*ret_out = fds[0];
+	return pid;
+}
+
+/* Reads the console until the mark; false at its end. */
+static int await(FILE *console, const char *mark)
+{
+	static char line[4096];
+
+	while (fgets(line, sizeof(line), console))
+		if (strstr(line, mark))
+			return 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	double begin, entry, init, command;
+	unsigned long exits, user, kib;
+	unsigned by[64] = {0};
+	struct rusage ru;
+	FILE *console;
+	pid_t pid;
+	int out, status;
+
+	if (argc < 2)
+		return 2;
+	trace_begin();
+	begin = now_ms();
+	pid = start(argv + 1, &out);
+	console = fdopen(out, "r");
+	if (!await(console, "MARK init"))
+		return 1;
+	init = now_ms() - begin;
+	user = hits("kvm_userspace_exit", "reason:", by);
+	exits = hits("kvm_exit", "isa:", NULL);
+	entry = first_entry();
+	if (!await(console, "MARK command"))
+		return 1;
+	command = now_ms() - begin;
+	kib = private_kib(monitor_of(pid));
+	while (await(console, "\n"))
+		;
+	(void)wait4(pid, &status, 0, &ru);
+	trace_end();
+	printf("entry %.2f init %.2f command %.2f cpu %.3f exits %lu user %lu "
+	       "private %lu",
+		entry > 0 ? entry - begin : 0, init, command,
+		(double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
+			(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) /
+				1e6,
+		exits, user, kib);
+	printf(" io %u mmio %u intr %u\n", by[2], by[6], by[10]);
+	return 0;
+}
