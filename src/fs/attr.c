@@ -61,15 +61,15 @@ static void convert(const struct fs *fs, const struct node *n,
 static uint64_t tell(struct fs *fs, struct node *n, const struct statx *stx,
 	const struct lease *l, struct fuse_attr *ret)
 {
-	bool once;
+	bool hidden, kept;
 
 	fs_lock(fs);
-	once = told_set(n, stx, l);
+	kept = told_set(n, stx, l, &hidden);
 	convert(fs, n, stx, ret);
 	fs_unlock(fs);
-	if (once)
+	if (hidden)
 		ret->mtimensec ^= 1; /* stays below a second */
-	return once ? 0 : lease_attr_ms(fs, l, stx);
+	return kept ? lease_attr_ms(fs, l, stx) : 0;
 }
 
 static void valid(uint64_t ms, uint64_t *ret_sec, uint32_t *ret_nsec)
@@ -252,6 +252,7 @@ int op_setattr(struct req *rq)
 {
 	const struct fuse_setattr_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
+	_cleanup_change_ struct change ch = {0};
 	struct fuse_attr_out out;
 	struct statx stx;
 	struct lease l;
@@ -268,14 +269,14 @@ int op_setattr(struct req *rq)
 		e = 0;
 	if (e < 0)
 		return e;
+	ch = change_begin(rq->fs, n.node, CHANGE_DATA);
 	l = lease_node(&n);
+	l.own = 1;
 	e = set_all(rq, n.fd, in);
 	if (e == 0)
 		e = fd_stat(n.fd, &stx);
-	if (e < 0) {
-		node_touched(rq->fs, n.node, TOUCH_DATA);
+	if (e < 0)
 		return e;
-	}
 	fill_attr(rq->fs, n.node, &stx, &l, &out);
 	req_reply(rq, &out, sizeof(out));
 	return 0;

@@ -25,15 +25,13 @@ static bool opens_for_write(uint32_t flags)
 
 /* Registers the open file at fd (taken) and appends the open reply. */
 static int reply_open(struct req *rq, struct node *n, int fd,
-	const struct statx *stx, const struct lease *l, bool truncated)
+	const struct statx *stx, const struct lease *l)
 {
 	struct fuse_open_out out = {0};
 	int e = handle_add(rq->fs, n, fd, false, &out.fh);
 
 	if (e < 0)
 		return e;
-	if (truncated)
-		node_touched(rq->fs, n, TOUCH_DATA);
 	if (pages_kept(rq->fs, n, stx, l))
 		out.open_flags = FOPEN_KEEP_CACHE;
 	req_reply(rq, &out, sizeof(out));
@@ -45,6 +43,7 @@ int op_open(struct req *rq)
 	const struct fuse_open_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
 	_cleanup_close_ int fd = -1;
+	_cleanup_change_ struct change ch = {0};
 	struct statx stx;
 	struct lease l;
 	int e = nref_get(&n, rq->head.nodeid);
@@ -59,14 +58,16 @@ int op_open(struct req *rq)
 	e = nref_fd_named(&n);
 	if (e < 0)
 		return e;
+	if (in->flags & O_TRUNC)
+		ch = change_begin(rq->fs, n.node, CHANGE_DATA);
 	e = fd = fd_reopen(rq->fs, n.fd, (int)in->flags & OPEN_FLAGS);
 	if (e < 0)
 		return e;
 	e = fd_stat(fd, &stx);
 	if (e < 0)
 		return e;
-	return reply_open(
-		rq, n.node, TAKE_FD(fd), &stx, &l, in->flags & O_TRUNC);
+	ch.done = in->flags & O_TRUNC;
+	return reply_open(rq, n.node, TAKE_FD(fd), &stx, &l);
 }
 
 /* -- CREATE -- */
@@ -129,6 +130,7 @@ int op_create(struct req *rq)
 	_cleanup_nref_ struct nref dir = nref_of(rq->fs);
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
 	_cleanup_close_ int fd = -1;
+	_cleanup_change_ struct change ch = {0};
 	struct fuse_entry_out out;
 	struct statx stx;
 	struct lease l;
@@ -137,6 +139,7 @@ int op_create(struct req *rq)
 	if (e < 0)
 		return e;
 	l = lease_child(&dir, name);
+	ch = change_begin(rq->fs, dir.node, CHANGE_DATA);
 	e = fd = create_or_open(rq->fs, &dir, name, in);
 	if (e >= 0)
 		e = fd_stat(fd, &stx);
@@ -144,10 +147,10 @@ int op_create(struct req *rq)
 		e = node_enter(&dir, name, &stx, &n.node);
 	if (e < 0)
 		return e;
-	node_touched(rq->fs, dir.node, TOUCH_DATA);
+	ch.done = true;
 	fill_entry(rq->fs, n.node, &stx, &l, &out);
 	req_reply(rq, &out, sizeof(out));
-	e = reply_open(rq, n.node, TAKE_FD(fd), &stx, &l, false);
+	e = reply_open(rq, n.node, TAKE_FD(fd), &stx, &l);
 	if (e < 0)
 		node_forget(rq->fs, out.nodeid, 1);
 	return e;
@@ -178,7 +181,7 @@ int op_tmpfile(struct req *rq)
 		return e;
 	fill_entry(rq->fs, n.node, &stx, &l, &out);
 	req_reply(rq, &out, sizeof(out));
-	e = reply_open(rq, n.node, TAKE_FD(fd), &stx, &l, false);
+	e = reply_open(rq, n.node, TAKE_FD(fd), &stx, &l);
 	if (e < 0)
 		node_forget(rq->fs, out.nodeid, 1);
 	return e;
@@ -226,6 +229,7 @@ int op_write(struct req *rq)
 	size_t skip = sizeof(rq->head) + sizeof(*in);
 	_cleanup_href_ struct href h = {rq->fs, NULL};
 	struct fuse_write_out out = {0};
+	_cleanup_change_ struct change ch = {0};
 	/* Pages from the guest's cache carry their own offsets. */
 	bool append =
 		(in->flags & O_APPEND) && !(in->write_flags & FUSE_WRITE_CACHE);
@@ -239,11 +243,12 @@ int op_write(struct req *rq)
 		in->offset > INT64_MAX || h.h->node->id != rq->head.nodeid)
 		return -EINVAL;
 	n = iov_slice(rq->in, rq->n_in, skip, in->size, rq->w->iov, FS_IOV_MAX);
+	ch = change_begin(rq->fs, h.h->node, CHANGE_DATA);
 	len = pwritev2(h.h->fd, rq->w->iov, (int)n, (off_t)in->offset,
 		append ? RWF_APPEND : 0);
 	if (len < 0)
 		return -errno;
-	node_touched(rq->fs, h.h->node, TOUCH_DATA);
+	ch.done = true;
 	out.size = (uint32_t)len;
 	req_reply(rq, &out, sizeof(out));
 	return 0;
@@ -268,6 +273,7 @@ int op_fallocate(struct req *rq)
 {
 	const struct fuse_fallocate_in *in = rq->arg;
 	_cleanup_href_ struct href h = {rq->fs, NULL};
+	_cleanup_change_ struct change ch = {0};
 	int e = href_get(&h, in->fh, false);
 
 	if (e < 0)
@@ -276,10 +282,11 @@ int op_fallocate(struct req *rq)
 		return -EFBIG;
 	if (h.h->node->id != rq->head.nodeid)
 		return -EBADF;
+	ch = change_begin(rq->fs, h.h->node, CHANGE_DATA);
 	if (fallocate(h.h->fd, (int)in->mode, (off_t)in->offset,
 		    (off_t)in->length) < 0)
 		return -errno;
-	node_touched(rq->fs, h.h->node, TOUCH_DATA);
+	ch.done = true;
 	return 0;
 }
 
@@ -312,6 +319,7 @@ int op_copy_file_range(struct req *rq)
 	_cleanup_href_ struct href from = {rq->fs, NULL};
 	_cleanup_href_ struct href to = {rq->fs, NULL};
 	struct fuse_write_out out = {0};
+	_cleanup_change_ struct change ch = {0};
 	off_t off_in = (off_t)in->off_in, off_out = (off_t)in->off_out;
 	ssize_t len;
 	int e = href_get(&from, in->fh_in, false);
@@ -323,11 +331,12 @@ int op_copy_file_range(struct req *rq)
 	if (in->flags || off_in < 0 || off_out < 0 ||
 		to.h->node->id != in->nodeid_out)
 		return -EINVAL;
+	ch = change_begin(rq->fs, to.h->node, CHANGE_DATA);
 	len = copy_file_range(from.h->fd, &off_in, to.h->fd, &off_out,
 		MIN(in->len, COPY_MAX), 0);
 	if (len < 0)
 		return -errno;
-	node_touched(rq->fs, to.h->node, TOUCH_DATA);
+	ch.done = true;
 	out.size = (uint32_t)len;
 	req_reply(rq, &out, sizeof(out));
 	return 0;

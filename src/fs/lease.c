@@ -12,9 +12,23 @@ static struct lease lease_now(void)
 	return (struct lease){.now = ts.tv_sec, .now_ns = (uint32_t)ts.tv_nsec};
 }
 
+/* With the lock held. */
+static void sample_changes(struct lease *l, const struct node *n)
+{
+	l->node = n;
+	l->changes = n->changes;
+}
+
 struct lease lease_child(struct nref *dir, const char *name)
 {
 	struct lease l = lease_now();
+	struct link *link;
+
+	fs_lock(dir->fs);
+	link = link_find(dir->fs, dir->node, name);
+	if (link)
+		sample_changes(&l, link->node);
+	fs_unlock(dir->fs);
 
 	l.entry_ok = l.attr_ok = watch_dir(dir);
 	l.entry_slot = l.attr_slot = seq_slot(dir->fs, dir->node, name);
@@ -24,6 +38,9 @@ struct lease lease_child(struct nref *dir, const char *name)
 
 void lease_dir(struct lease *l, struct nref *r)
 {
+	fs_lock(r->fs);
+	sample_changes(l, r->node);
+	fs_unlock(r->fs);
 	l->attr_slot = seq_slot(r->fs, r->node, "");
 	l->attr_ok = watch_dir(r);
 	l->attr_seq = atomic_load(l->attr_slot);
@@ -36,6 +53,7 @@ static void lease_file(struct lease *l, struct nref *r)
 	struct link *link;
 
 	fs_lock(fs);
+	sample_changes(l, r->node);
 	if (!list_empty(&r->node->links) &&
 		r->node->links.next == r->node->links.prev) {
 		link = list_entry(r->node->links.next, struct link, of_node);
@@ -96,12 +114,19 @@ bool lease_racy(const struct lease *l, const struct statx *stx)
 	return l->now_ns <= c->tv_nsec;
 }
 
-bool told_set(struct node *n, const struct statx *stx, const struct lease *l)
+bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
+	bool *ret_hidden)
 {
 	struct told *t = &n->told;
 	bool moved = t->mtime != stx->stx_mtime.tv_sec ||
 		t->mtime_ns != stx->stx_mtime.tv_nsec;
-	bool once = n->data_event && !moved;
+	/*
+	 * Changed by another request since the host was asked, or being
+	 * changed: nobody knows which of the two answers the guest sees first.
+	 */
+	bool raced =
+		n->busy > l->own || (l->node == n && l->changes != n->changes);
+	bool hidden = n->data_event && !moved;
 
 	n->data_event = false;
 	t->mtime = stx->stx_mtime.tv_sec;
@@ -113,21 +138,37 @@ bool told_set(struct node *n, const struct statx *stx, const struct lease *l)
 	t->uid = stx->stx_uid;
 	t->gid = stx->stx_gid;
 	t->nlink = stx->stx_nlink;
-	t->data = !once;
-	t->ctime_ok = !once;
+	t->data = t->ctime_ok = !raced && !hidden;
 	t->racy = lease_racy(l, stx);
-	return once;
+	*ret_hidden = hidden;
+	return t->data;
 }
 
-void node_touched(struct fs *fs, struct node *n, enum touched what)
+struct change change_begin(struct fs *fs, struct node *n, enum change_kind kind)
 {
 	fs_lock(fs);
-	n->told.ctime_ok = false;
-	if (what == TOUCH_DATA) {
-		n->told.data = false;
-		n->own_gen = atomic_load(&fs->drains);
-	}
+	n->busy++;
+	n->changes++;
 	fs_unlock(fs);
+	return (struct change){fs, n, kind, false};
+}
+
+void change_end(struct change *c)
+{
+	struct node *n = c->node;
+
+	if (!n)
+		return;
+	fs_lock(c->fs);
+	n->busy--;
+	n->changes++;
+	/* A failed one may have done half its work. */
+	n->own_gen = atomic_load(&c->fs->drains);
+	if (c->done)
+		n->told.ctime_ok = false;
+	if (c->done && c->kind == CHANGE_DATA)
+		n->told.data = false;
+	fs_unlock(c->fs);
 }
 
 bool pages_kept(struct fs *fs, struct node *n, const struct statx *stx,

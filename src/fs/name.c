@@ -151,6 +151,7 @@ static int make(struct req *rq, const struct make *m)
 {
 	const char *name = rq->name[0];
 	_cleanup_nref_ struct nref dir = nref_of(rq->fs);
+	_cleanup_change_ struct change ch = {0};
 	struct lease l;
 	char old[16];
 	int r;
@@ -159,6 +160,7 @@ static int make(struct req *rq, const struct make *m)
 	if (e < 0)
 		return e;
 	l = lease_child(&dir, name);
+	ch = change_begin(rq->fs, dir.node, CHANGE_DATA);
 	if (m->target)
 		r = symlinkat(m->target, dir.fd, name);
 	else if (m->old)
@@ -171,7 +173,7 @@ static int make(struct req *rq, const struct make *m)
 		r = mknodat(dir.fd, name, m->mode, 0);
 	if (r < 0)
 		return -errno;
-	node_touched(rq->fs, dir.node, TOUCH_DATA);
+	ch.done = true;
 	return reply_entry(rq, &dir, name, &l);
 }
 
@@ -219,23 +221,33 @@ int op_link(struct req *rq)
 
 /* -- removing and renaming -- */
 
+/* The guest knows that it moved: it did that. */
+static void ctime_moved(struct fs *fs, struct node *n)
+{
+	fs_lock(fs);
+	n->told.ctime_ok = false;
+	fs_unlock(fs);
+}
+
 static int op_remove(struct req *rq, int flags)
 {
 	const char *name = rq->name[0];
 	_cleanup_nref_ struct nref dir = nref_of(rq->fs);
 	_cleanup_nref_ struct nref child = nref_of(rq->fs);
+	_cleanup_change_ struct change ch = {0};
 	int e = nref_dir(&dir, rq->head.nodeid);
 
 	if (e < 0)
 		return e;
+	ch = change_begin(rq->fs, dir.node, CHANGE_DATA);
 	child_hold(&dir, name, &child);
 	if (unlinkat(dir.fd, name, flags) < 0)
 		return -errno;
 	link_drop(rq->fs, dir.node, name);
 	child_removed(&child);
-	node_touched(rq->fs, dir.node, TOUCH_DATA);
+	ch.done = true;
 	if (child.node)
-		node_touched(rq->fs, child.node, TOUCH_CTIME);
+		ctime_moved(rq->fs, child.node);
 	return 0;
 }
 
@@ -259,7 +271,6 @@ static void touch_renamed(struct req *rq, struct nref *dir, const char *name)
 	if (l)
 		l->node->told.ctime_ok = false;
 	fs_unlock(fs);
-	node_touched(fs, dir->node, TOUCH_DATA);
 }
 
 static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
@@ -267,6 +278,8 @@ static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 	_cleanup_nref_ struct nref dir = nref_of(rq->fs);
 	_cleanup_nref_ struct nref newdir = nref_of(rq->fs);
 	_cleanup_nref_ struct nref victim = nref_of(rq->fs);
+	_cleanup_change_ struct change from = {0};
+	_cleanup_change_ struct change to = {0};
 	bool exchange = flags & RENAME_EXCHANGE;
 	int e = nref_get(&newdir, newid);
 
@@ -284,6 +297,8 @@ static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 	e = nref_fd(&newdir);
 	if (e < 0)
 		return e;
+	from = change_begin(rq->fs, dir.node, CHANGE_DATA);
+	to = change_begin(rq->fs, newdir.node, CHANGE_DATA);
 	if (!flags)
 		child_hold(&newdir, rq->name[1], &victim);
 	if (renameat2(dir.fd, rq->name[0], newdir.fd, rq->name[1], flags) < 0)
@@ -291,6 +306,7 @@ static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 	link_rename(rq->fs, dir.node, rq->name[0], newdir.node, rq->name[1],
 		exchange);
 	child_removed(&victim);
+	from.done = to.done = true;
 	touch_renamed(rq, &newdir, rq->name[1]);
 	touch_renamed(rq, &dir, rq->name[0]);
 	return 0;

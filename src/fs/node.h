@@ -104,6 +104,8 @@ struct node {
 	 * another mtime once, so that the guest drops the pages it has.
 	 */
 	bool data_event;
+	uint32_t busy;    /* requests that are changing it right now */
+	uint32_t changes; /* begun and ended ones */
 	uint32_t own_gen; /* fs->drains at our own last write; 0: none */
 	/* What the guest has in its page cache was read at this ctime. */
 	bool seen;

@@ -137,6 +137,9 @@ struct lease {
 	bool entry_ok, attr_ok;
 	_Atomic uint32_t *entry_slot, *attr_slot;
 	uint32_t entry_seq, attr_seq;
+	const struct node *node; /* if known then; only compared */
+	uint32_t changes;        /* of node */
+	uint32_t own;            /* of its changes in progress: ours */
 };
 /* For name in dir; watches dir if it can. */
 struct lease lease_child(struct nref *dir, const char *name);
@@ -152,13 +155,28 @@ _Atomic uint32_t *seq_slot(
 /* Could a change after the sample carry this very ctime? */
 bool lease_racy(const struct lease *l, const struct statx *stx);
 /*
- * With the lock held: what the guest now knows about n. True when it must see
- * another mtime this once, and keep nothing (node.h, data_event).
+ * With the lock held: the guest is told this about n. False when it must not
+ * keep it. hidden: it must see another mtime this once (node.h, data_event).
  */
-bool told_set(struct node *n, const struct statx *stx, const struct lease *l);
-/* The guest discards this by itself when it gets our reply. */
-enum touched { TOUCH_DATA, TOUCH_CTIME };
-void node_touched(struct fs *fs, struct node *n, enum touched what);
+bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
+	bool *ret_hidden);
+/*
+ * A request that changes n: in between, the watcher puts events about it off,
+ * for it cannot know yet whose they are. done: it happened, and the guest
+ * discards by itself what it knew of n's times (CHANGE_CTIME) or of size and
+ * times (CHANGE_DATA) when it gets our reply. Ended by scope; n must outlive it.
+ */
+enum change_kind { CHANGE_CTIME, CHANGE_DATA };
+struct change {
+	struct fs *fs;
+	struct node *node;
+	enum change_kind kind;
+	bool done;
+};
+#define _cleanup_change_ _cleanup_(change_end)
+struct change change_begin(
+	struct fs *fs, struct node *n, enum change_kind kind);
+void change_end(struct change *c);
 /*
  * The guest opens n, whose state is stx: may it keep the pages it has? If not
  * it drops them, and what it reads from now on is at least this version.
@@ -177,8 +195,7 @@ void fs_drop(struct fs *fs);
 int handle_add(
 	struct fs *fs, struct node *n, int fd, bool dir, uint64_t *ret_fh);
 /* For fs_restore(), with the lock held; fd stays the caller's on failure. */
-int handle_make(
-	struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir);
+int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir);
 struct handle *handle_get(struct fs *fs, uint64_t fh, bool dir);
 void handle_put(struct fs *fs, struct handle *h);
 void handle_close(struct fs *fs, struct handle *h);

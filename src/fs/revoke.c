@@ -57,7 +57,7 @@ bool fs_settle(struct fs *fs, fs_settled_fn *fn, void *arg)
 
 	if (!w)
 		return true;
-	watch_drain(w);
+	watch_drain(w, true);
 	if (w->sock < 0 || w->lagging || w->useless || settled(w))
 		return true;
 	if (!w->waiter) {

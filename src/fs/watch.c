@@ -2,6 +2,7 @@
 #include "fs/watch.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/inotify.h>
 
 #define NAMES_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
@@ -105,32 +106,54 @@ static bool ctime_differs(const struct told *t, const struct statx *stx)
 /*
  * The file was written, but size and mtime look as the guest was told: its
  * clock was too coarse, or somebody set it back. Our own writes raise the same
- * event, until a later reading of the queue has come to its end.
+ * event, in the reading of the queue after them at the latest.
  */
-static bool data_hidden(const struct fs *fs, const struct node *n,
+static bool data_hidden(const struct watcher *w, const struct node *n,
 	const struct statx *stx, uint32_t mask)
 {
 	const struct told *t = &n->told;
 
 	return (mask & IN_MODIFY) && t->data && !data_differs(t, stx) &&
-		atomic_load(&fs->drains) - n->own_gen >= 2 &&
+		(int32_t)(w->reading - n->own_gen) >= 2 &&
 		(t->racy || ctime_differs(t, stx));
 }
 
 /* With the lock held. */
-static bool attr_stale(
-	struct fs *fs, struct node *n, const struct statx *stx, uint32_t mask)
+static bool attr_stale(struct watcher *w, struct node *n,
+	const struct statx *stx, uint32_t mask)
 {
 	const struct told *t = &n->told;
 
 	if (!t->mode)
 		return false; /* never told */
-	if (data_hidden(fs, n, stx, mask)) {
+	if (data_hidden(w, n, stx, mask)) {
 		n->data_event = true;
 		return true;
 	}
 	return meta_differs(t, stx) || (t->data && data_differs(t, stx)) ||
 		(t->ctime_ok && ctime_differs(t, stx));
+}
+
+/*
+ * A request is changing dir, or the node that name in it is: until it is done
+ * nobody can tell its events from the host's. True if the event was kept for
+ * the next reading. With the lock held.
+ */
+static bool put_off(struct watcher *w, struct node *dir, const struct node *n,
+	const char *name, uint32_t mask)
+{
+	struct put_off *p = &w->later[w->n_later];
+
+	if ((!dir->busy && !(n && n->busy)) || w->now ||
+		w->n_later == PUT_OFF_MAX)
+		return false;
+	p->dir = dir;
+	dir->refs++;
+	p->mask = mask;
+	p->reading = w->reading;
+	__builtin_memcpy(p->name, name, strlen(name) + 1);
+	w->n_later++;
+	return true;
 }
 
 /* Something happened to name in dir. */
@@ -146,6 +169,8 @@ static void check_name(
 	l = link_find(fs, dir->node, name);
 	/* Data the guest does not trust anyway need not be looked at. */
 	known = l && !((mask & ~DATA_MASK) == 0 && !l->node->told.data);
+	if (known && put_off(w, dir->node, l->node, name, mask))
+		known = false;
 	fs_unlock(fs);
 	if (!known || nref_fd(dir) < 0)
 		return;
@@ -154,7 +179,7 @@ static void check_name(
 	l = link_find(fs, dir->node, name);
 	if (l) {
 		gone = gone || !node_is(fs, l->node, &stx);
-		stale = gone || attr_stale(fs, l->node, &stx, mask);
+		stale = gone || attr_stale(w, l->node, &stx, mask);
 	}
 	fs_unlock(fs);
 	if (stale)
@@ -170,11 +195,13 @@ static void check_dir(struct watcher *w, struct nref *dir, uint32_t mask)
 
 	fs_lock(fs);
 	trusted = dir->node->told.data || (mask & IN_ATTRIB);
+	if (trusted && put_off(w, dir->node, NULL, "", mask))
+		trusted = false;
 	fs_unlock(fs);
 	if (!trusted || nref_fd(dir) < 0 || fd_stat(dir->fd, &stx) < 0)
 		return;
 	fs_lock(fs);
-	stale = attr_stale(fs, dir->node, &stx, 0);
+	stale = attr_stale(w, dir->node, &stx, 0);
 	fs_unlock(fs);
 	if (stale)
 		revoke_name(w, dir->node, "", false);
@@ -198,7 +225,7 @@ static void check_arrived(struct watcher *w, struct nref *dir, const char *name)
 	l = link_find(fs, dir->node, name);
 	n = node_find(fs, dir->node->export, dir->node->volume, &stx);
 	stale = n && n->nlookup && !(l && l->node == n) &&
-		attr_stale(fs, n, &stx, 0);
+		attr_stale(w, n, &stx, 0);
 	fs_unlock(fs);
 	if (stale)
 		revoke_name(w, dir->node, name, false);
@@ -252,12 +279,36 @@ static void dispatch(struct watcher *w, const struct inotify_event *ev)
 	}
 }
 
-void watch_drain(struct watcher *w)
+static void on_gathered(struct loop *l, struct timer *t);
+
+static void look_again(struct watcher *w)
+{
+	unsigned n = w->n_later;
+
+	/* What is still being changed lines up again, from the front. */
+	w->n_later = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct put_off p = w->later[i];
+		_cleanup_nref_ struct nref dir = nref_of(w->fs);
+
+		dir.node = p.dir;
+		w->reading = p.reading;
+		if (p.name[0])
+			check_name(w, &dir, p.name, p.mask);
+		else
+			check_dir(w, &dir, p.mask);
+	}
+}
+
+void watch_drain(struct watcher *w, bool now)
 {
 	char buf[8192] __attribute__((aligned(8)));
 	struct fs *fs = w->fs;
+	uint32_t reading = atomic_fetch_add(&fs->drains, 1) + 1;
 
-	atomic_fetch_add(&fs->drains, 1);
+	w->now = now;
+	look_again(w);
+	w->reading = reading;
 	for (;;) {
 		ssize_t n = read(fs->inotify, buf, sizeof(buf));
 
@@ -274,6 +325,8 @@ void watch_drain(struct watcher *w)
 	if (w->rescan)
 		watch_rescan(w);
 	revoke_flush(w);
+	if (w->n_later)
+		loop_timer(w->loop, &w->gather, GATHER_MS, on_gathered);
 }
 
 static void on_gathered(struct loop *l, struct timer *t)
@@ -281,7 +334,7 @@ static void on_gathered(struct loop *l, struct timer *t)
 	struct watcher *w = container_of(t, struct watcher, gather);
 
 	loop_rewatch(l, &w->events, EPOLLIN);
-	watch_drain(w);
+	watch_drain(w, false);
 }
 
 /*
@@ -394,6 +447,8 @@ void watch_free(struct fs *fs)
 	if (w) {
 		loop_unwatch(w->loop, &w->events);
 		loop_untimer(w->loop, &w->gather);
+		while (w->n_later)
+			node_put(fs, w->later[--w->n_later].dir);
 		revoke_done(w);
 		free(w);
 	}

@@ -17,6 +17,7 @@
 
 #define WATCH_MAX 32768u
 #define GATHER_MS 3u
+#define PUT_OFF_MAX 64u
 #define REVOKE_BATCH 64u          /* paths in a frame */
 #define REVOKE_WINDOW 4u          /* frames that may wait for their answer */
 #define REVOKE_OUT_MAX (1u << 20) /* bytes of frames on their way */
@@ -30,11 +31,23 @@ struct probe {
 	char name[FS_NAME_MAX + 1];
 };
 
+/* An event about something that a request is changing: looked at later. */
+struct put_off {
+	struct node *dir; /* reference held */
+	uint32_t mask;
+	uint32_t reading;           /* the one that found it */
+	char name[FS_NAME_MAX + 1]; /* "": dir itself */
+};
+
 struct watcher {
 	struct fs *fs;
 	struct loop *loop;
 	struct watch events; /* of fs->inotify */
 	struct timer gather;
+	struct put_off later[PUT_OFF_MAX];
+	unsigned n_later;
+	uint32_t reading; /* fs->drains when the event in hand was read */
+	bool now;         /* somebody waits: nothing is put off */
 
 	int sock; /* to the agent, or -1 */
 	struct watch stream;
@@ -69,8 +82,11 @@ void revoke_name(
 /* Sends what was collected. */
 void revoke_flush(struct watcher *w);
 bool revoke_room(const struct watcher *w);
-/* watch.c: reads all events that are there now. */
-void watch_drain(struct watcher *w);
+/*
+ * watch.c: reads all events that are there. now: also looks at what would be
+ * clearer a moment later, at the price of taking back too much.
+ */
+void watch_drain(struct watcher *w, bool now);
 /* Compares what the guest was told with the host; may be called in pieces. */
 void watch_rescan(struct watcher *w);
 

@@ -112,6 +112,7 @@ int op_setxattr(struct req *rq)
 {
 	const struct fuse_setxattr_in *in = rq->arg;
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
+	_cleanup_change_ struct change ch = {0};
 	char path[32];
 	int e;
 
@@ -122,15 +123,17 @@ int op_setxattr(struct req *rq)
 	e = open_node(rq, &n, path);
 	if (e < 0)
 		return e;
+	ch = change_begin(rq->fs, n.node, CHANGE_CTIME);
 	if (setxattr(path, rq->name[0], rq->tail, in->size, (int)in->flags) < 0)
 		return -errno;
-	node_touched(rq->fs, n.node, TOUCH_CTIME);
+	ch.done = true;
 	return 0;
 }
 
 int op_removexattr(struct req *rq)
 {
 	_cleanup_nref_ struct nref n = nref_of(rq->fs);
+	_cleanup_change_ struct change ch = {0};
 	char path[32];
 	int e;
 
@@ -139,8 +142,9 @@ int op_removexattr(struct req *rq)
 	e = open_node(rq, &n, path);
 	if (e < 0)
 		return e;
+	ch = change_begin(rq->fs, n.node, CHANGE_CTIME);
 	if (removexattr(path, rq->name[0]) < 0)
 		return -errno;
-	node_touched(rq->fs, n.node, TOUCH_CTIME);
+	ch.done = true;
 	return 0;
 }

@@ -21,6 +21,8 @@
 #include <grp.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +31,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+static _Atomic unsigned op_count[64];
 
 #define BUF_SIZE (FS_IO_MAX + 65536u)
 
@@ -75,6 +79,7 @@ static void *work(void *p)
 		if (n <= 0)
 			break;
 		vi = (struct iovec){in, (size_t)n};
+		op_count[((struct fuse_in_header *)(void *)in)->opcode % 64]++;
 		len = fs_request(a->s->fs, a->n, &vi, 1, &vo, 1);
 		/* ENOENT: the caller was killed meanwhile. */
 		if (len && write(a->s->dev, out, len) < 0 && errno != ENOENT)
@@ -224,6 +229,23 @@ static void print_stats(const struct fs *fs)
 		st.events, st.revoked);
 }
 
+/* SIGUSR1: what was asked since the last one, by opcode. */
+static void print_ops(int signo)
+{
+	char line[1024];
+	size_t at = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(op_count); i++) {
+		unsigned n = atomic_exchange(&op_count[i], 0);
+
+		if (n && at < sizeof(line) - 32)
+			at += (size_t)snprintf(
+				line + at, sizeof(line) - at, " %u:%u", i, n);
+	}
+	line[at++] = '\n';
+	(void)!write(STDERR_FILENO, line, at);
+}
+
 static int serve(struct setup *s, char **command)
 {
 	pthread_t worker[FS_WORKERS_MAX], loop_thread, agent_thread;
@@ -310,6 +332,7 @@ int main(int argc, char **argv)
 	s.leases = config.lease_ms > 0;
 	s.probe = -1;
 	s.mountpoint = argv[0];
+	signal(SIGUSR1, print_ops);
 	mount_it(&s);
 	if (s.leases)
 		mount_probe(&s);
