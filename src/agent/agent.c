@@ -3,6 +3,7 @@
 
 #include "agent/boot.h"
 #include "agent/etc.h"
+#include "agent/modules.h"
 #include "agent/mounts.h"
 #include "agent/system.h"
 #include "agent/vsock.h"
@@ -116,6 +117,17 @@ static void stage(const char *name)
 	log_debug("%s at %llu ms", name, (unsigned long long)now_ms());
 }
 
+/* A guest kernel without the modules still makes a sandbox. */
+static void start_network(struct agent *a)
+{
+	struct err err = {0};
+
+	if (modules_load_late(&err) < 0 ||
+		net_start(&a->net, &a->loop, &err) < 0)
+		log_error("no network: %s", err.text);
+	stage("network");
+}
+
 static int apply(struct agent *a, struct err *err)
 {
 	const struct config *c = &a->config;
@@ -138,6 +150,8 @@ static int apply(struct agent *a, struct err *err)
 	      : cgroup_setup(
 			&a->cgroup, &a->loop, c->pids_max, on_cgroup, a, err);
 	stage("cgroup");
+	if (r == 0)
+		start_network(a);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include "agent/cgroup.h"
 #include "agent/control.h"
+#include "agent/net.h"
 #include "agent/revoke.h"
 #include "agent/server.h"
 
@@ -19,6 +20,7 @@ struct agent {
 	struct control control;
 	struct revoke revoke;
 	struct cgroup cgroup;
+	struct net net;
 	struct timer stop_timer;
 	bool stopping;
 	bool killed;    /* SIGKILL was sent */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net - every TCP connection that the guest opens ends here: its original
+ * destination goes in a header (wire/egress.h) on a vsock stream to the gate,
+ * then bytes go both ways, half-closes and resets as well. DNS over UDP and
+ * TCP on the agent's own address goes to the gate's resolver.
+ *
+ * Nothing here is a wall: that is the gate. Bounded in number; the guest's
+ * processes are not trusted to be friendly to each other.
+ */
+#ifndef AGENT_NET_H
+#define AGENT_NET_H
+
+#include "base/err.h"
+#include "base/loop.h"
+
+#define NET_FLOWS_MAX 16384u
+#define NET_QUERIES_MAX 512u
+
+struct net {
+	struct loop *loop;
+	struct watch v4, v6;    /* redirected connections */
+	struct watch dns4;      /* DNS on TCP */
+	struct watch udp;       /* DNS on UDP */
+	struct list flows;
+	struct list queries;
+	size_t n_flows;
+	size_t n_queries;
+	uint8_t *scratch;
+};
+
+/* Interface, redirect, resolver. Without them the sandbox has no network. */
+int net_start(struct net *n, struct loop *loop, struct err *err);
+
+#endif
