@@ -16,6 +16,7 @@ extern const struct command cmd_start;
 extern const struct command cmd_rm;
 extern const struct command cmd_prune;
 extern const struct command cmd_cp;
+extern const struct command cmd_policy;
 extern const struct command cmd_template;
 extern const struct command cmd_doctor;
 extern const struct command cmd_daemon;

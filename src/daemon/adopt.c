@@ -2,6 +2,7 @@
 #include "daemon/adopt.h"
 
 #include "daemon/control.h"
+#include "daemon/gate.h"
 #include "daemon/job.h"
 #include "daemon/prune.h"
 #include "daemon/sandbox.h"
@@ -44,6 +45,8 @@ static void place_proc(void *arg, const char *owner, const char *role,
 		sb->engine.id[ENGINE_MONITOR] = *id;
 	else if (sb && streq(role, "devices"))
 		sb->engine.id[ENGINE_DEVICES] = *id;
+	else if (sb && streq(role, "gate"))
+		sb->gate_id = *id;
 	else /* a helper, with what it started: it leads its group */
 		end_proc(id, streq(role, JOB_OWNER));
 }
@@ -54,6 +57,8 @@ static void end_procs(struct sandbox *sb)
 		end_proc(&sb->engine.id[i], false);
 		sb->engine.id[i] = (struct proc_id){0};
 	}
+	end_proc(&sb->gate_id, false);
+	sb->gate_id = (struct proc_id){0};
 	(void)store_proc_clear(sb->d->store, sb->row.id, NULL);
 }
 
@@ -96,6 +101,8 @@ static void take_over(struct sandbox *sb)
 	}
 	log_info("adopted sandbox=%s pid=%d", sb->row.name,
 		(int)sb->engine.id[ENGINE_MONITOR].pid);
+	if (sb->d->backend->gate)
+		gate_adopt(sb, &sb->gate_id);
 	sandbox_watch_life(sb);
 	control_resume(sb);
 }

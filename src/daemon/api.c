@@ -33,6 +33,14 @@ static const struct route routes[] = {
 	{"GET", "/v1/templates", api_templates},
 	{"POST", "/v1/prune", api_prune, .body = true},
 	{"POST", "/v1/daemon/stop", api_daemon_stop},
+	{"GET", "/v1/policy", api_policy_get, .query = {"sandbox"}},
+	{"POST", "/v1/policy/preset", api_policy_preset, .body = true},
+	{"POST", "/v1/policy/rules", api_policy_add, .body = true},
+	{"DELETE", "/v1/policy/rules", api_policy_remove,
+		.query = {"what", "sandbox"}},
+	{"POST", "/v1/policy/reset", api_policy_reset, .body = true},
+	{"POST", "/v1/policy/check", api_policy_check, .body = true},
+	{"GET", "/v1/policy/log", api_policy_log, .query = {"sandbox"}},
 };
 
 /* True when path fits; the part in the place of "*" goes to name. */

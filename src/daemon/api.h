@@ -41,6 +41,15 @@ void api_exec(struct request *rq);
 void api_events(struct request *rq);
 void api_logs(struct request *rq);
 
+/* api_policy.c */
+void api_policy_get(struct request *rq);
+void api_policy_add(struct request *rq);
+void api_policy_remove(struct request *rq);
+void api_policy_preset(struct request *rq);
+void api_policy_reset(struct request *rq);
+void api_policy_check(struct request *rq);
+void api_policy_log(struct request *rq);
+
 /* The sandbox a request names; NULL after a 404. */
 struct sandbox;
 struct sandbox *api_sandbox(struct request *rq);

@@ -11,4 +11,5 @@ const struct backend backend_engine = {
 	.is_open = engine_is_open,
 	.cpu_ms = engine_cpu_ms,
 	.memory = engine_memory,
+	.gate = true,
 };

@@ -21,6 +21,7 @@ struct backend {
 	bool (*is_open)(const struct engine *e);
 	uint64_t (*cpu_ms)(const struct engine *e);
 	uint64_t (*memory)(const struct engine *e);
+	bool gate; /* guests have a network: a cove-gate runs beside each */
 };
 
 /* The real one. */

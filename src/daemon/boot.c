@@ -8,6 +8,7 @@
 #include "daemon/cache.h"
 #include "daemon/console.h"
 #include "daemon/control.h"
+#include "daemon/gate.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -287,12 +288,15 @@ void sandbox_boot(struct sandbox *sb)
 		sb->row.started_ns = now_real_ns();
 		r = sandbox_set_state(sb, SB_STARTING, "", &err);
 	}
+	if (r == 0 && sb->d->backend->gate)
+		r = gate_start(sb, &err);
 	if (r == 0)
 		r = start_engine(sb, &choice, &err);
 	if (r == 0)
 		r = sandbox_watch_engine(sb, &err);
 	if (r < 0) {
 		stop_listening(sb);
+		gate_stop(sb);
 		(void)store_proc_clear(sb->d->store, sb->row.id, NULL);
 		sandbox_fail(sb, &err);
 		return;
@@ -417,6 +421,7 @@ static void on_ended(struct sandbox *sb, enum engine_role role)
 		note_console(sb);
 	log_info("engine gone sandbox=%s: %s", sb->row.name, sb->why_ended);
 	sb->d->backend->close(&sb->engine);
+	gate_stop(sb);
 	if (store_proc_clear(sb->d->store, sb->row.id, &err) < 0)
 		log_error("sandbox=%s: %s", sb->row.name, err.text);
 	sandbox_engine_gone(sb);

@@ -2,6 +2,7 @@
 #include "daemon/sandbox.h"
 
 #include "daemon/control.h"
+#include "daemon/gate.h"
 #include "daemon/names.h"
 
 #include "base/log.h"
@@ -201,6 +202,7 @@ void sandbox_free(struct sandbox *sb)
 	struct loop *l = &sb->d->loop;
 
 	control_close(sb);
+	gate_free(sb);
 	loop_untimer(l, &sb->boot);
 	loop_untimer(l, &sb->life);
 	loop_untimer(l, &sb->stop);
@@ -428,6 +430,7 @@ void sandbox_finish_remove(struct sandbox *sb)
 		return;
 	}
 	control_close(sb);
+	gate_stop(sb);
 	if (remove_tree(dir, &err) < 0 || remove_tree(run, &err) < 0)
 		log_error("left behind sandbox=%s: %s", sb->row.name, err.text);
 	log_info("removed sandbox=%s", sb->row.name);

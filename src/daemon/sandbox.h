@@ -61,6 +61,7 @@ struct observer {
 };
 
 struct control;
+struct gate;
 
 struct sandbox {
 	struct list link;
@@ -83,6 +84,8 @@ struct sandbox {
 	struct watch ended[ENGINE_N_ROLES];
 	struct watch ctl_listen; /* vsock.sock_1024; fd -1 */
 	struct control *ctl;     /* NULL: no guest is talking */
+	struct gate *gate;       /* NULL: it has no network */
+	struct proc_id gate_id;  /* of an earlier coved, to be adopted */
 	struct timer boot;       /* watchdog until the guest is ready */
 	struct timer life;       /* --timeout */
 	struct timer stop;       /* until the engine is ended */
