@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/modules.h"
 
+#include "agent/strv.h"
 #include "base/log.h"
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,50 +31,43 @@ static int load_one(int dirfd, const char *name)
 
 static int by_name(const void *a, const void *b)
 {
-	const char *x = *(char *const *)a;
-	const char *y = *(char *const *)b;
-
-	assert(x && y);
-	return strcmp(x, y);
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Fills names with heap strings, sorted; how many, or -errno. */
-static ssize_t list_modules(int dirfd, char *names[MODULES_MAX])
+static int list_modules(int dirfd, struct strv *ret)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	size_t n = 0;
 
 	if (!dir)
 		return -errno;
-	while (n < MODULES_MAX && (e = readdir(dir)))
+	while ((e = readdir(dir)))
 		if (is_module(e->d_name))
-			names[n++] = xstrdup(e->d_name);
+			(void)strv_add(ret, xstrdup(e->d_name));
 	closedir(dir);
-	qsort(names, n, sizeof(*names), by_name);
-	return (ssize_t)n;
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return 0;
 }
 
 int modules_load(int dirfd, struct err *err)
 {
-	char *names[MODULES_MAX] = {NULL};
-	ssize_t n = list_modules(dirfd, names);
+	_cleanup_(strv_done) struct strv names = {0};
+	int r = list_modules(dirfd, &names);
 
-	if (n < 0)
-		return err_sys(err, (int)-n, "list modules");
-	for (ssize_t i = 0; i < n; i++) {
-		int r = load_one(dirfd, names[i]);
-
+	if (r < 0)
+		return err_sys(err, -r, "list modules");
+	for (size_t i = 0; i < names.n; i++) {
+		r = load_one(dirfd, names.v[i]);
 		if (r < 0 && r != -ENODEV && r != -EEXIST)
-			log_error("module %s: %s", names[i], strerror(-r));
-		log_debug("%s at %llu ms", names[i],
+			log_error("module %s: %s", names.v[i], strerror(-r));
+		log_debug("%s at %llu ms", names.v[i],
 			(unsigned long long)now_ms());
 		/* The initramfs is memory. */
-		(void)unlinkat(dirfd, names[i], 0);
-		free(names[i]);
+		(void)unlinkat(dirfd, names.v[i], 0);
 	}
-	return (int)n;
+	return (int)names.n;
 }
 
 void modules_keep_late(int modules_dirfd)

@@ -9,8 +9,6 @@
 
 #include "base/err.h"
 
-#define MODULES_MAX 256u
-
 /*
  * Loads every *.ko of the directory in name order and removes the files.
  * Missing hardware and modules that are there already are fine; others are
