@@ -11,7 +11,7 @@
 #include "policy/name.h"
 
 /* A ClientHello that needs more than this is refused. */
-#define SNI_PEEK_MAX 16384u
+#define SNI_PEEK_MAX 12288u
 
 enum sni_result {
 	SNI_MORE,    /* not enough bytes yet */
