@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # kill -9 of anything at any moment: no orphan, no lost sandbox, no leaked
 # disk, a list that tells the truth. COVE_CRASH_LOOPS rounds (default 200).
+# timeout: 3000
 . "$(dirname "$0")/lib.sh"
 LOOPS=${COVE_CRASH_LOOPS:-200}
 cd "$W" || exit 1

@@ -76,6 +76,30 @@ echo 1..2; echo ok 1; echo 'ok 2 - b # SKIP no kvm'
 END
 unset COVE_MUST_RUN
 
+cat >"$tree/tests/e2e/t.sh" <<'END'
+#!/bin/bash
+trap 'echo gone >"$0.gone"; exit 1' TERM
+echo 1..1
+echo begun >"$0.begun"
+read -r _ < <(exec tail -f /dev/null)
+END
+mkfifo "$tree/tests/e2e/t.sh.begun"
+"$tree/scripts/run-tests" -b "$tree/build" -s e2e >"$tree/out" 2>&1 &
+runner=$!
+read -r _ <"$tree/tests/e2e/t.sh.begun"
+kill "$runner"
+wait "$runner"
+rc=$?
+n=$((n + 1))
+if [ $rc -eq 1 ] && grep -q interrupted "$tree/out" &&
+	[ -e "$tree/tests/e2e/t.sh.gone" ]; then
+	echo "ok $n - told to end, it ends its tests and says so"
+else
+	echo "not ok $n - told to end, it ends its tests and says so"
+	sed 's/^/# /' "$tree/out"
+	failed=1
+fi
+
 out=$("$tree/scripts/run-tests" -b "$tree/build" -s e2e nosuch 2>&1)
 rc=$?
 n=$((n + 1))
