@@ -32,7 +32,7 @@ static void put_body(const struct stream *s, struct buf *b)
 		return;
 	if (s->rule[0])
 		(void)buf_putf(b, "to undo: cove policy rm %s\n", s->rule);
-	else
+	else if (s->no_rule)
 		(void)buf_putf(b,
 			"to allow: cove policy allow %s:%u --sandbox %s\n",
 			streq(host, POLICY_HOST_NAME) ? "host" : host,

@@ -36,6 +36,7 @@ void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
 static void refuse_by(struct stream *s, const struct policy_answer *a)
 {
 	keep_rule(s, a->rule);
+	s->no_rule = !a->rule;
 	judge_refuse(s, 403, "deny",
 		a->rule ? "a rule denies it" : "no rule allows it");
 }

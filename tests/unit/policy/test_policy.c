@@ -252,6 +252,58 @@ static void test_scope_and_files(void **state)
 	free(rules);
 }
 
+/* "Some port is allowed" against asking about every port there is. */
+static void test_any_port(void **state)
+{
+	static const char *const rules[] = {"", "allow a.org", "deny a.org",
+		"allow a.org:443", "allow a.org\ndeny a.org:1-65534",
+		"allow a.org\ndeny a.org:1-65535", "allow b.org",
+		"allow a.org:5-9\ndeny a.org:5\ndeny **:6-8",
+		"allow a.org:5-9\ndeny a.org:5-7\ndeny **:8-9",
+		"allow **:80 method=GET", "allow *.a.org",
+		"allow a.org udp", "deny a.org:2-65535\nallow **:1-2"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		struct policy_question q = {.sandbox = "box"};
+		bool want = false, got;
+		struct policy_rule *r;
+		struct hostname name;
+		struct policy p = {0};
+
+		load(rules[i], &r, &p.n_rules);
+		p.rules = r;
+		assert_int_equal(name_parse("a.org", 5, &name), 0);
+		q.name = &name;
+		got = policy_ask_any_port(&p, &q).verdict != POLICY_DENY;
+		for (unsigned port = 1; port <= 65535 && !want; port++) {
+			q.port = (uint16_t)port;
+			want = policy_ask(&p, &q).verdict != POLICY_DENY;
+		}
+		if (got != want)
+			fail_msg("[%s] %d", rules[i], got);
+		free(r);
+	}
+}
+
+static void test_rules_are_written_as_they_are_read(void **state)
+{
+	static const char *const lines[] = {
+		"allow example.com id=r1", "deny **:1-1024 id=x.y-9",
+		"allow [2001:db8::/32]:22 id=a", "allow host:8080 udp id=b",
+		"allow *.a.org:443 method=GET,HEAD path=/v1/** id=c"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		char out[POLICY_LINE_MAX];
+		struct policy_rule *r;
+		size_t n;
+
+		load(lines[i], &r, &n);
+		policy_rule_format(&r[0], out, sizeof(out));
+		assert_string_equal(out, lines[i]);
+		free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +313,8 @@ int main(void)
 		cmocka_unit_test(test_format_round_trip),
 		cmocka_unit_test(test_dial),
 		cmocka_unit_test(test_scope_and_files),
+		cmocka_unit_test(test_any_port),
+		cmocka_unit_test(test_rules_are_written_as_they_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The network of a real guest: redirect, names, denials, live rules, restarts.
+. "$(dirname "$0")/lib.sh"
+port=$((20000 + RANDOM % 20000))
+mkdir "$W/www"
+echo hello-from-the-host >"$W/www/index.html"
+python3 -m http.server -d "$W/www" --bind 127.0.0.1 "$port" \
+	>/dev/null 2>&1 &
+server=$!
+trap 'kill $server; cleanup' EXIT
+url=http://host.cove.internal:$port/
+C() { timeout 120 "$COVE" "$@" </dev/null 2>&1; }
+t() {
+	n_test=$((n_test + 1))
+	if grep -q -- "$2" <<<"$3"; then
+		echo "ok $n_test - $1"
+	else
+		n_fail=$((n_fail + 1))
+		echo "not ok $n_test - $1"
+		sed 's/^/# /' <<<"$3"
+	fi
+}
+get() { C exec net curl -sS -m 20 "$@"; }
+
+C create --name net shell >/dev/null
+t "the host is closed" "Could not resolve" "$(get "$url")"
+C policy allow "host:$port" >/dev/null
+t "a rule opens it at once" hello-from "$(get "$url")"
+t "as root, over IPv4" hello-from \
+	"$(C exec -u root net curl -4 -sS -m 20 "$url")"
+t "over IPv6" hello-from "$(get -6 "$url")"
+t "python needs no proxy" hello-from "$(C exec net python3 -c \
+	"import urllib.request as u; print(u.urlopen('$url').read())")"
+t "an address is denied in words" "no rule allows it" \
+	"$(get http://10.1.2.3/)"
+t "with the way to allow it" "cove policy allow 10.1.2.3:80 --sandbox net" \
+	"$(get http://10.1.2.3/)"
+t "metadata too" "no rule allows it" "$(get http://169.254.169.254/)"
+t "a denied name does not resolve" "Could not resolve" \
+	"$(get http://denied.example/)"
+t "check agrees: deny" "^deny" "$(C policy check denied.example)"
+t "check agrees: allow" "^allow" "$(C policy check "host:$port")"
+t "the log has it" "no rule allows it" "$(C policy log net)"
+t "a broken rule is refused" "target" "$(C policy allow 'a..b')"
+t "another host's name is refused" "names another host" \
+	"$(get -H 'Host: evil.test' "$url")"
+C exec -u root net nft delete table inet cove >/dev/null
+t "root that removes the redirect has no network" "timed out" \
+	"$(get -m 3 "$url")"
+C stop net >/dev/null
+t "a restarted guest has it again" hello-from "$(get "$url")"
+gate=$(for p in /proc/[0-9]*; do
+	[ "$(readlink "$p/exe")" = "$(readlink -f "$COVE_LIBEXEC/cove-gate")" ] &&
+		grep -qs "$T" "$p/environ" && basename "$p"
+done)
+t "one gate runs" "^[0-9]*$" "$gate"
+kill -9 "$gate"
+t "a killed gate is replaced" hello-from \
+	"$(get --retry 8 --retry-all-errors --retry-delay 1 "$url")"
+C daemon stop >/dev/null
+t "it goes on under a new coved" hello-from "$(get "$url")"
+C policy deny "host:$port" >/dev/null
+t "which still sets its rules" "Could not resolve" "$(get "$url")"
+plan_done
