@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/opt.h"
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -23,8 +24,10 @@ static const struct opt opts[] = {
 
 static void tell(void *arg, const struct tree_count *count)
 {
-	_cleanup_free_ char *text = xasprintf("copying  %" PRIu64 " file%s",
-		count->entries, count->entries == 1 ? "" : "s");
+	char size[32];
+	_cleanup_free_ char *text = xasprintf("copying %" PRIu64 " file%s, %s",
+		count->entries, count->entries == 1 ? "" : "s",
+		format_size(count->bytes, size, sizeof(size)));
 
 	progress_set(arg, "copy", text, count->bytes, 0);
 }

@@ -54,12 +54,17 @@ void progress_done(struct progress *p)
 	*p = (struct progress){0};
 }
 
-/* " 120 MiB of 583 MiB" or " 3 of 12"; nothing without a total. */
+/*
+ * " 120 MiB of 583 MiB" or " 3 of 12". A text with a number in it says how far
+ * it is by itself.
+ */
 static void format_amount(const struct progress *p, char *buf, size_t len)
 {
 	char a[32], b[32];
 
 	*buf = '\0';
+	if (strpbrk(p->text, "0123456789"))
+		return;
 	if (p->total >= BYTES_FROM)
 		snprintf(buf, len, "  %s of %s",
 			format_size(p->done, a, sizeof(a)),
@@ -97,15 +102,20 @@ static char *describe(const struct progress *p)
 /* The text is cut, never the amount: a line that wraps cannot be rewritten. */
 static void draw(struct progress *p)
 {
-	char amount[96], span[32], tail[160];
+	char amount[96], tail[160];
 	struct winsize ws = {0};
 	uint64_t now = now_ms();
 
 	if (now - p->begin_ms < QUIET_BEGIN_MS)
 		return;
 	format_amount(p, amount, sizeof(amount));
-	snprintf(tail, sizeof(tail), "%s  %s", amount,
-		text_span(now - p->begin_ms, span, sizeof(span)));
+	uint64_t seconds = (now - p->begin_ms) / 1000;
+	if (seconds < 60)
+		snprintf(tail, sizeof(tail), "%s  %" PRIu64 " s", amount,
+			seconds);
+	else
+		snprintf(tail, sizeof(tail), "%s  %" PRIu64 ":%02" PRIu64,
+			amount, seconds / 60, seconds % 60);
 	ioctl(STDERR_FILENO, TIOCGWINSZ, &ws);
 	size_t columns = ws.ws_col ? ws.ws_col : 80;
 	size_t used = strlen(tail) + 1;

@@ -41,7 +41,7 @@ static void test_table(void **state)
 		assert_int_equal(c->about[strlen(c->about) - 1], '.');
 		check_opts(c);
 	}
-	assert_null(command_find("policy"));
+	assert_null(command_find("frobnicate"));
 	assert_null(command_find(""));
 }
 
