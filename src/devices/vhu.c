@@ -63,17 +63,23 @@ static void on_kick(struct loop *l, struct watch *w, uint32_t events)
 	vdev_kick(r->vhu->dev, (unsigned)(r - r->vhu->ring));
 }
 
+/*
+ * The front end passes on what the driver wrote into registers. Nonsense there
+ * costs the guest that ring, not everybody the connection.
+ */
+#define GUESTS_CHOICE (-ENXIO)
+
 static int ring_start(struct vhu *v, unsigned i)
 {
 	struct vhu_ring *r = &v->ring[i];
 	int ret;
 
 	if (v->dev->q[i].vq.live || !r->enabled || r->kick_fd < 0 ||
-		!r->has_addr || !r->cfg.size || !v->gm)
+		!r->has_addr || !r->cfg.size || !v->gm || v->no_driver)
 		return 0;
-	ret = vdev_queue_start(v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd);
-	if (ret < 0)
-		return ret;
+	if (vdev_queue_start(v->dev, i, v->gm, &r->cfg, r->base, r->kick_fd) <
+		0)
+		return GUESTS_CHOICE;
 	if (v->dev->ops->own_kicks)
 		return 0;
 	/* A kick from before now is an edge, too. */
@@ -164,9 +170,12 @@ static int reply_u64(struct vhu *v, uint64_t value)
 	return reply(v, sizeof(v->msg.u64));
 }
 
+/* A driver that took no sensible set of features gets no running ring. */
 static int set_features(struct vhu *v)
 {
-	return vdev_ack_features(v->dev, v->msg.u64 & ~VHU_F_PROTOCOL);
+	v->no_driver =
+		vdev_ack_features(v->dev, v->msg.u64 & ~VHU_F_PROTOCOL) < 0;
+	return v->no_driver ? GUESTS_CHOICE : 0;
 }
 
 static int map_memory(struct vhu *v, struct gmem *gm)
@@ -232,10 +241,11 @@ static int set_addr(struct vhu *v)
 	ret = to_gpa(v, a->desc, &cfg.desc);
 	ret = ret ? ret : to_gpa(v, a->avail, &cfg.avail);
 	ret = ret ? ret : to_gpa(v, a->used, &cfg.used);
-	if (ret < 0)
-		return ret;
+	/* The guest chose them: a ring outside of its memory never runs. */
+	r->has_addr = ret == 0;
+	if (!r->has_addr)
+		return GUESTS_CHOICE;
 	r->cfg = cfg;
-	r->has_addr = true;
 	return 0;
 }
 
@@ -243,8 +253,11 @@ static int set_num(struct vhu *v)
 {
 	struct vhu_ring *r = idle_ring(v, v->msg.state.index);
 
-	if (!r || !v->msg.state.num || v->msg.state.num > VQ_SIZE_MAX)
+	if (!r)
 		return -EINVAL;
+	r->cfg.size = 0;
+	if (!v->msg.state.num || v->msg.state.num > VQ_SIZE_MAX)
+		return GUESTS_CHOICE;
 	r->cfg.size = (uint16_t)v->msg.state.num;
 	return 0;
 }
@@ -413,6 +426,8 @@ int vhu_handle(struct vhu *v)
 	int r = dispatch(v);
 
 	drop_fds(v);
+	if (r == GUESTS_CHOICE && !ack)
+		return 0;
 	if (r > 0 || !ack)
 		return r;
 	if (r < 0)

@@ -38,6 +38,7 @@ struct vhu {
 	void (*gone)(
 		struct vhu *v); /* the front end left, or broke the rules */
 	uint64_t protocol;
+	bool no_driver; /* the features it took make no sense */
 	struct gmem *gm;
 	struct vhu_memory memory; /* to translate user addresses */
 	struct vhu_ring ring[VDEV_QUEUES];

@@ -133,7 +133,7 @@ static void on_stop_task(struct loop *l, struct task *t)
 
 static void run(struct bed *b)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 16; i++) {
 		loop_defer(&b->loop, &b->stop, on_stop_task);
 		assert_int_equal(loop_run(&b->loop), 0);
 	}
@@ -526,7 +526,6 @@ static void bad_message(struct bed *b, int i)
 {
 	struct vhu_memory mem = {
 		.n = 1, .region = {{DRIVER_BASE, DRIVER_RAM, USER, 0}}};
-	struct vhu_vring_addr addr = {.index = 1, .desc = 1};
 	struct vhu_msg m = {.head = {1, VHU_VERSION, 0}};
 	int two[] = {b->memfd, b->memfd};
 
@@ -545,65 +544,48 @@ static void bad_message(struct bed *b, int i)
 		m.head.size = 100000;
 		assert_int_equal(write(b->front, &m, 12), 12);
 		break;
-	case 4:
-		send_u64(b, VHU_SET_FEATURES, 1ull << 63);
-		break;
-	case 5: /* no descriptor */
+	case 4: /* no descriptor */
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, 40, NULL, 0);
 		break;
-	case 6: /* more descriptors than regions */
+	case 5: /* more descriptors than regions */
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, 40, two, 2);
 		break;
-	case 7: /* nine regions */
+	case 6: /* nine regions */
 		mem.n = 9;
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, sizeof(mem), two, 1);
 		break;
-	case 8: /* regions that overlap */
+	case 7: /* regions that overlap */
 		mem.n = 2;
 		mem.region[1] = mem.region[0];
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, 72, two, 2);
 		break;
-	case 9: /* beyond the file */
+	case 8: /* beyond the file */
 		mem.region[0].size = 2 * DRIVER_RAM;
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, 40, two, 1);
 		break;
-	case 10: /* the table is cut off */
+	case 9: /* the table is cut off */
 		send_msg(b, VHU_SET_MEM_TABLE, 0, &mem, 8, two, 1);
 		break;
-	case 11: /* not a ring */
+	case 10: /* not a ring */
 		send_state(b, VHU_SET_VRING_NUM, 2, 16);
 		break;
-	case 12:
-		send_state(b, VHU_SET_VRING_NUM, 1, 1u << 20);
-		break;
-	case 13: /* addresses in no region */
-		send_msg(
-			b, VHU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
-		break;
-	case 14: /* polling */
+	case 11: /* polling */
 		send_u64(b, VHU_SET_VRING_KICK, 1 | VHU_VRING_NOFD);
 		break;
-	case 15: /* a doorbell that epoll does not take */
+	case 12: /* a doorbell that epoll does not take */
 		set_up(b, 0);
 		send_fd(b, VHU_SET_VRING_KICK, 1, b->memfd);
 		break;
-	case 16:
+	case 13:
 		send_state(b, VHU_GET_VRING_BASE, 200, 0);
 		break;
-	case 17: /* not while it runs */
+	case 14: /* not while it runs */
 		set_up(b, 0);
 		send_state(b, VHU_SET_VRING_NUM, 1, 8);
 		break;
-	case 18:
+	case 15:
 		set_up(b, 0);
 		send_addr(b, 1);
-		break;
-	case 19: /* a size that is no power of two starts nothing */
-		send_u64(b, VHU_SET_FEATURES, 1ull << VIRTIO_F_VERSION_1);
-		send_memory(b);
-		send_state(b, VHU_SET_VRING_NUM, 1, 15);
-		send_addr(b, 1);
-		send_fd(b, VHU_SET_VRING_KICK, 1, b->kick);
 		break;
 	default:
 		fail();
@@ -611,9 +593,39 @@ static void bad_message(struct bed *b, int i)
 	run(b);
 }
 
+/* What the driver wrote, nonsense: its ring never runs, all else does. */
+static void test_guests_choice(void **state)
+{
+	struct vhu_vring_addr addr = {.index = 1, .desc = 1};
+	struct bed b;
+
+	for (int i = 0; i < 4; i++) {
+		bed_init(&b);
+		send_u64(&b, VHU_SET_FEATURES,
+			i == 0 ? 1ull << 63 : 1ull << VIRTIO_F_VERSION_1);
+		send_memory(&b);
+		send_state(&b, VHU_SET_VRING_NUM, 1,
+			i == 1           ? 1u << 20
+				: i == 2 ? 15
+					 : 16);
+		if (i == 3)
+			send_msg(&b, VHU_SET_VRING_ADDR, 0, &addr, sizeof(addr),
+				NULL, 0);
+		else
+			send_addr(&b, 1);
+		send_fd(&b, VHU_SET_VRING_KICK, 1, b.kick);
+		send_state(&b, VHU_SET_VRING_ENABLE, 1, 1);
+		assert_false(b.gone);
+		assert_false(b.dev.q[1].vq.live);
+		set_up(&b, 0); /* and a sane driver finds it as it was */
+		assert_true(b.dev.q[1].vq.live);
+		bed_done(&b);
+	}
+}
+
 static void test_bad_messages(void **state)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 16; i++) {
 		struct bed b;
 
 		bed_init(&b);
@@ -641,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_acknowledged),
 		cmocka_unit_test(test_message_in_pieces),
 		cmocka_unit_test(test_front_end_leaves),
+		cmocka_unit_test(test_guests_choice),
 		cmocka_unit_test(test_bad_messages),
 	};
 
