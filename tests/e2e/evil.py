@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """See evil.sh."""
-import os, sys, tempfile
+import os, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bare
 
@@ -33,7 +33,8 @@ def main():
         g = bare.Bare(initrd, [(share, 0), (outside, 1)],
                       append=f"evil.seconds={SECONDS} evil.seed={seed} evil.ids={ids}")
         try:
-            while g.qemu.poll() is None:
+            end = time.monotonic() + 300 + 20 * SECONDS
+            while g.qemu.poll() is None and time.monotonic() < end:
                 try:
                     g.qemu.wait(1)
                 except Exception:
@@ -41,6 +42,8 @@ def main():
                 if g.devices.poll() is not None:
                     break
             alive = g.qemu.poll() is not None
+            if not alive:  # it hung: the guest is ended from outside
+                g.qemu.kill()
             try:
                 status = g.devices.wait(30)
             except Exception:
