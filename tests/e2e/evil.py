@@ -4,7 +4,7 @@ import os, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bare
 
-SECONDS = int(os.environ.get("COVE_EVIL_SECONDS", "60")) // 3
+SECONDS = int(os.environ.get("COVE_EVIL_SECONDS", "60")) // 4
 n = fails = 0
 
 
@@ -28,10 +28,11 @@ def main():
     os.mkdir(outside)
     open(share + "/file", "w").write("inside")
     open(outside + "/file", "w").write("outside")
-    for name, ids in (("the file server", "26"), ("vsock", "19"), ("both", "26,19")):
+    for name, ids, wild in (("the file server", "26", 0), ("vsock", "19", 0),
+                            ("both", "26,19", 0), ("both, wild", "26,19", 1)):
         seed = int.from_bytes(os.urandom(4), "little")
         g = bare.Bare(initrd, [(share, 0), (outside, 1)],
-                      append=f"evil.seconds={SECONDS} evil.seed={seed} evil.ids={ids}")
+                      append=f"evil.seconds={SECONDS} evil.seed={seed} evil.ids={ids} evil.wild={wild}")
         try:
             end = time.monotonic() + 300 + 20 * SECONDS
             while g.qemu.poll() is None and time.monotonic() < end:
@@ -53,7 +54,9 @@ def main():
                       + console[-2000:] + open(g.dir + "/devices.log").read()[-2000:]
                       + open(g.dir + "/qemu.log").read()[-500:])
             result(alive and status == 0, f"{name}: the device server lives to the end", detail)
-            result("evil: done" in console, f"{name}: the guest got to its end", detail)
+            # Of rings outside of memory QEMU 7.2 dies by itself, at times.
+            result(wild or "evil: done" in console,
+                   f"{name}: the guest got to its end", detail)
         finally:
             g.close()
     result(open(outside + "/file").read() == "outside" and os.listdir(outside) == ["file"],

@@ -4,7 +4,8 @@
  * registers and rings of our devices by hand, mostly wrong. No virtio driver
  * is loaded; /dev/mem gives the registers, pagemap the addresses of our pages.
  *
- * Kernel command line: evil.seconds=N evil.seed=N evil.ids=26,19. Prints one
+ * Kernel command line: evil.seconds=N evil.seed=N evil.ids=26,19 evil.wild=1 (rings
+ * outside of memory as well, at which QEMU 7.2 aborts sooner or later). Prints one
  * line a second and "evil: done" at the end, then powers off.
  */
 #include <errno.h>
@@ -61,6 +62,7 @@ static volatile uint8_t *mmio;
 static uint8_t *page[PAGES];
 static uint64_t phys[PAGES];
 static uint64_t ram_end;
+static int wild; /* rings may lie outside of memory: QEMU itself may abort */
 static uint64_t rng = 88172645463325252ull;
 
 static uint64_t rnd(void)
@@ -102,7 +104,8 @@ static void map_pages(void)
 		if (page[i] == MAP_FAILED)
 			die("mmap");
 		memset(page[i], 0, PAGE);
-		if (pread(fd, &entry, 8, (off_t)((uintptr_t)page[i] / PAGE * 8)) != 8)
+		if (pread(fd, &entry, 8,
+			    (off_t)((uintptr_t)page[i] / PAGE * 8)) != 8)
 			die("pagemap");
 		phys[i] = (entry & ((1ull << 55) - 1)) * PAGE;
 	}
@@ -178,7 +181,8 @@ static void any_payload(uint8_t *p, uint32_t id)
 			memcpy(p + 40, v, sizeof(v));
 		}
 		if (upto(2))
-			strcpy((char *)p + 40 + upto(64), upto(2) ? "0" : "../x");
+			strcpy((char *)p + 40 + upto(64),
+				upto(2) ? "0" : "../x");
 	} else {
 		uint64_t cid[2] = {3, 2};
 		uint32_t port[2] = {upto(4) ? 1024 + upto(4) : (uint32_t)rnd(),
@@ -220,6 +224,14 @@ static void set64(unsigned dev, unsigned off, uint64_t v)
 	*reg(dev, off + 4) = (uint32_t)(v >> 32);
 }
 
+/* Where a ring lies: mostly where it should, sometimes somewhere else. */
+static uint64_t ring_address(unsigned p)
+{
+	if (upto(12))
+		return phys[p];
+	return wild ? any_address() : phys[upto(PAGES)] + upto(PAGE);
+}
+
 static void set_queue(unsigned dev, unsigned q, unsigned *size)
 {
 	uint32_t max;
@@ -228,9 +240,9 @@ static void set_queue(unsigned dev, unsigned q, unsigned *size)
 	max = *reg(dev, R_QMAX);
 	*size = max && upto(8) ? 1u << upto(8) : upto(70000);
 	*reg(dev, R_QNUM) = *size;
-	set64(dev, R_DESC, upto(12) ? phys[q * 3] : any_address());
-	set64(dev, R_AVAIL, upto(12) ? phys[q * 3 + 1] : any_address());
-	set64(dev, R_USED, upto(12) ? phys[q * 3 + 2] : any_address());
+	set64(dev, R_DESC, ring_address(q * 3));
+	set64(dev, R_AVAIL, ring_address(q * 3 + 1));
+	set64(dev, R_USED, ring_address(q * 3 + 2));
 	*reg(dev, R_QREADY) = 1;
 }
 
@@ -284,8 +296,8 @@ static void torment(unsigned dev, uint32_t id)
 	}
 }
 
-static unsigned long option(const char *text, const char *name,
-	unsigned long fallback)
+static unsigned long option(
+	const char *text, const char *name, unsigned long fallback)
 {
 	const char *p = strstr(text, name);
 
@@ -297,7 +309,8 @@ static int is_target(const char *cmdline, uint32_t id)
 	const char *p = strstr(cmdline, "evil.ids=");
 	char *end;
 
-	for (p = p ? p + 9 : ""; *p >= '0' && *p <= '9'; p = end + (*end == ','))
+	for (p = p ? p + 9 : ""; *p >= '0' && *p <= '9';
+		p = end + (*end == ','))
 		if (strtoul(p, &end, 10) == id)
 			return 1;
 	return 0;
@@ -333,13 +346,15 @@ int main(void)
 
 	boot(cmdline, sizeof(cmdline));
 	seconds = option(cmdline, "evil.seconds=", 20);
+	wild = option(cmdline, "evil.wild=", 0) != 0;
 	rng += option(cmdline, "evil.seed=", 1) * 0x9e3779b97f4a7c15ull;
 	for (unsigned i = 0; i < MMIO_COUNT; i++)
 		if (*reg(i, R_MAGIC) == 0x74726976 && *reg(i, R_VERSION) == 2 &&
 			is_target(cmdline, *reg(i, R_DEVICE)))
 			targets[n++] = i;
 	printf("evil: %u devices\n", n);
-	for (end = time(NULL) + (time_t)seconds; n && time(NULL) < end; rounds++) {
+	for (end = time(NULL) + (time_t)seconds; n && time(NULL) < end;
+		rounds++) {
 		unsigned t = targets[upto(n)];
 
 		torment(t, *reg(t, R_DEVICE));
