@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		q.question_len = q.question_len <= sizeof(q.question)
 			? q.question_len
 			: 0;
-	n = dns_answer(&q, (enum dns_rcode)r, addr, r == DNS_OK ? 16 : 0, 60,
-		out);
+	n = dns_answer(
+		&q, (enum dns_rcode)r, addr, r == DNS_OK ? 16 : 0, 60, out);
 	assert(n >= 12 && n <= sizeof(out));
 	/* The question that was echoed is the question that was asked. */
 	if (r == DNS_OK) {

@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = {0};
 	size_t n = 0, m = 0;
 
-	if (policy_rules_parse((const char *)data, size, "f", &rules, &n,
-		    &err) < 0) {
+	if (policy_rules_parse(
+		    (const char *)data, size, "f", &rules, &n, &err) < 0) {
 		assert(n == 0 && err.text[0]);
 		return 0;
 	}
@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		policy_rule_format(&rules[i], a, sizeof(a));
 		m = 0;
-		assert(policy_rules_parse(a, strlen(a), "f", &again, &m, &err) ==
-			0);
+		assert(policy_rules_parse(
+			       a, strlen(a), "f", &again, &m, &err) == 0);
 		assert(m == 1);
 		policy_rule_format(&again[0], b, sizeof(b));
 		assert(strcmp(a, b) == 0);

@@ -56,8 +56,8 @@ static void flow_close(struct flow *f, bool reset)
 	struct net *n = f->net;
 
 	if (reset)
-		(void)setsockopt(f->app.w.fd, SOL_SOCKET, SO_LINGER, &now,
-			sizeof(now));
+		(void)setsockopt(
+			f->app.w.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	loop_unwatch(n->loop, &f->app.w);
 	loop_unwatch(n->loop, &f->gate.w);
 	closep(&f->app.w.fd);
@@ -350,8 +350,8 @@ static void query_late(struct loop *l, struct timer *t)
 
 static void read_answer(struct query *q)
 {
-	ssize_t n = recv(q->w.fd, q->in + q->in_len,
-		sizeof(q->in) - q->in_len, MSG_DONTWAIT);
+	ssize_t n = recv(q->w.fd, q->in + q->in_len, sizeof(q->in) - q->in_len,
+		MSG_DONTWAIT);
 	size_t len;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -421,8 +421,8 @@ static void on_udp(struct loop *l, struct watch *w, uint32_t events)
 
 	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
 		socklen_t size = sizeof(from);
-		ssize_t len = recvfrom(w->fd, n->scratch, DNS_MAX,
-			MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+		ssize_t len = recvfrom(w->fd, n->scratch, DNS_MAX, MSG_DONTWAIT,
+			(struct sockaddr *)&from, &size);
 
 		if (len < 0)
 			return;
@@ -436,8 +436,8 @@ static void on_udp(struct loop *l, struct watch *w, uint32_t events)
 static int listen_at(struct net *n, struct watch *w, int type,
 	const struct sockaddr *sa, socklen_t len, watch_fn *fn)
 {
-	_cleanup_close_ int fd = socket(
-		sa->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd =
+		socket(sa->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int one = 1, r;
 
 	if (fd < 0)

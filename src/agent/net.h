@@ -19,9 +19,9 @@
 
 struct net {
 	struct loop *loop;
-	struct watch v4, v6;    /* redirected connections */
-	struct watch dns4;      /* DNS on TCP */
-	struct watch udp;       /* DNS on UDP */
+	struct watch v4, v6; /* redirected connections */
+	struct watch dns4;   /* DNS on TCP */
+	struct watch udp;    /* DNS on UDP */
 	struct list flows;
 	struct list queries;
 	size_t n_flows;

@@ -30,8 +30,8 @@ struct msgs {
 	uint32_t seq;
 };
 
-static struct nlmsghdr *begin(
-	struct msgs *m, uint16_t type, uint16_t flags, const void *p, size_t len)
+static struct nlmsghdr *begin(struct msgs *m, uint16_t type, uint16_t flags,
+	const void *p, size_t len)
 {
 	struct nlmsghdr *h = (void *)(m->data + m->len);
 
@@ -85,7 +85,7 @@ static void unnest(struct msgs *m, struct nlattr *a)
 static int read_ack(int fd)
 {
 	uint8_t in[4096] __attribute__((aligned(4)));
-	const struct nlmsghdr *h = (const void *)in;
+	struct nlmsghdr *h = (void *)in;
 	const struct nlmsgerr *e = NLMSG_DATA(h);
 	ssize_t n = recv(fd, in, sizeof(in), 0);
 
@@ -106,8 +106,8 @@ static int talk(int protocol, const struct msgs *m)
 
 	if (fd < 0)
 		return -errno;
-	if (sendto(fd, m->data, m->len, 0, (struct sockaddr *)&sa,
-		    sizeof(sa)) < 0)
+	if (sendto(fd, m->data, m->len, 0, (struct sockaddr *)&sa, sizeof(sa)) <
+		0)
 		return -errno;
 	return read_ack(fd);
 }
@@ -170,8 +170,8 @@ static int add_default(uint8_t family, uint32_t index)
 	struct rtmsg info = {.rtm_family = family,
 		.rtm_table = RT_TABLE_MAIN,
 		.rtm_protocol = RTPROT_STATIC,
-		.rtm_scope = family == AF_INET ? RT_SCOPE_LINK
-					       : RT_SCOPE_UNIVERSE,
+		.rtm_scope =
+			family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST};
 	struct msgs m = {.len = 0};
 	struct nlmsghdr *h;
@@ -293,8 +293,8 @@ static void expr_redirect(struct msgs *m, uint16_t port)
 static void nft_rule(
 	struct msgs *m, const char *chain, bool local, uint32_t index)
 {
-	struct nlmsghdr *h = nft_begin(
-		m, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	struct nlmsghdr *h =
+		nft_begin(m, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	const uint8_t tcp = IPPROTO_TCP;
 	struct nlattr *list;
 
@@ -361,8 +361,7 @@ int net_resolv_conf(const char *root, struct err *err)
 {
 	static const char text[] = "# made by cove\nnameserver " NET_V4 "\n";
 	_cleanup_free_ char *dir = xasprintf("%s/etc", root);
-	_cleanup_close_ int etc =
-		open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int etc = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fd, r;
 
 	if (etc < 0)

@@ -40,16 +40,21 @@ static void set(json_t *o, const char *key, const char *v)
 /* Percent-encodes for a query; heap. */
 static char *encode(const char *s)
 {
+	static const char hex[] = "0123456789ABCDEF";
 	char *out = xcalloc(3 * strlen(s) + 1, 1);
 	size_t n = 0;
 
 	for (; *s; s++) {
-		if ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') ||
-			strchr("-._", *s))
+		uint8_t c = (uint8_t)*s;
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+			strchr("-._", c)) {
 			out[n++] = *s;
-		else
-			n += (size_t)sprintf(
-				out + n, "%%%02X", (unsigned)(uint8_t)*s);
+			continue;
+		}
+		out[n++] = '%';
+		out[n++] = hex[c >> 4];
+		out[n++] = hex[c & 15];
 	}
 	return out;
 }

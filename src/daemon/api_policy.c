@@ -208,8 +208,7 @@ void api_policy_preset(struct request *rq)
 		{"preset", FIELD_STR, 0, 1, 32, .required = true}};
 	_cleanup_json_ json_t *none = json_object();
 	struct err err = {0};
-	int r = fields_read(
-		rq->body ? rq->body : none, fields, 1, &b, &err);
+	int r = fields_read(rq->body ? rq->body : none, fields, 1, &b, &err);
 
 	r = r ? r : policies_set_preset(rq->d, b.preset, &err);
 	free(b.preset);
@@ -256,8 +255,8 @@ static struct policy_answer ask(const struct policy *p,
 	struct policy_answer a, dial;
 
 	if (t->kind == TARGET_HOST) {
-		(void)name_parse(POLICY_HOST_NAME, strlen(POLICY_HOST_NAME),
-			&host);
+		(void)name_parse(
+			POLICY_HOST_NAME, strlen(POLICY_HOST_NAME), &host);
 		q.name = &host;
 	} else if (t->kind == TARGET_NAME) {
 		q.name = &t->name;
@@ -329,8 +328,8 @@ static void add_log(struct sandbox *sb, json_t *list)
 {
 	_cleanup_free_ char *dir = sandbox_dir(sb);
 	_cleanup_free_ char *path = xasprintf("%s/" LOG_FILE, dir);
-	_cleanup_close_ int fd = open(
-		path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	_cleanup_free_ char *text = xcalloc(1, LOG_TAIL + 1);
 	char *line = text, *end;
 	struct stat st;

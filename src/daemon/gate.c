@@ -264,8 +264,7 @@ static int begin(struct gate *g, struct err *err)
 	if (r < 0)
 		return r;
 	g->began_ms = now_ms();
-	r = loop_watch(
-		&g->sb->d->loop, &g->ended, pidfd, EPOLLIN, on_ended);
+	r = loop_watch(&g->sb->d->loop, &g->ended, pidfd, EPOLLIN, on_ended);
 	if (r < 0) {
 		(void)proc_signal(pidfd, SIGKILL);
 		closep(&pidfd);

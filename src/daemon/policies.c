@@ -20,13 +20,16 @@ static const struct preset {
 	const char *name;
 	const char *text;
 } presets[] = {
-	{"open",
+	{
+		"open",
 #include "open.rules.inc"
 	},
-	{"balanced",
+	{
+		"balanced",
 #include "balanced.rules.inc"
 	},
-	{"closed",
+	{
+		"closed",
 #include "closed.rules.inc"
 	},
 };
@@ -93,8 +96,7 @@ static int add_file(struct daemon *d, const struct sandbox *sb,
 		return 0;
 	if (n < 0)
 		return err_sys(err, (int)-n, "read the rules");
-	r = policy_rules_parse(
-		text, (size_t)n, "line", &p->rules, &p->n, err);
+	r = policy_rules_parse(text, (size_t)n, "line", &p->rules, &p->n, err);
 	return r < 0 ? err_wrap(err, "the kept rules") : 0;
 }
 
@@ -176,8 +178,7 @@ static int write_rules(struct daemon *d, struct sandbox *sb,
 		return r;
 	r = put_rules(&b, rules, n);
 	r = r ? r
-	      : fd_replace_at(
-			dir, RULES_FILE, buf_head(&b), buf_len(&b), 0600);
+	      : fd_replace_at(dir, RULES_FILE, buf_head(&b), buf_len(&b), 0600);
 	if (r < 0)
 		return err_sys(err, -r, "save the rules");
 	push(d, sb);

@@ -109,8 +109,8 @@ static void put_time(char *dst, size_t size)
 
 	(void)gmtime_r(&t, &tm);
 	(void)strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(dst, size, "%s.%03uZ", day,
-		(unsigned)(ns / 1000000u % 1000u));
+	(void)snprintf(
+		dst, size, "%s.%03uZ", day, (unsigned)(ns / 1000000u % 1000u));
 }
 
 void audit_write(struct audit *a, const struct audit_entry *e)

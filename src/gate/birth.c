@@ -103,8 +103,7 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 
 void birth_done(struct birth *b)
 {
-	int *fds[] = {
-		&b->egress, &b->dns, &b->control, &b->dir, &b->policy};
+	int *fds[] = {&b->egress, &b->dns, &b->control, &b->dir, &b->policy};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		closep(fds[i]);

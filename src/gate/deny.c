@@ -35,8 +35,8 @@ static void put_body(const struct stream *s, struct buf *b)
 	else if (s->no_rule)
 		(void)buf_putf(b,
 			"to allow: cove policy allow %s:%u --sandbox %s\n",
-			streq(host, POLICY_HOST_NAME) ? "host" : host,
-			s->port, s->g->birth.name);
+			streq(host, POLICY_HOST_NAME) ? "host" : host, s->port,
+			s->g->birth.name);
 }
 
 void deny_answer(const struct stream *s, struct buf *out)
@@ -47,7 +47,8 @@ void deny_answer(const struct stream *s, struct buf *out)
 	put_body(s, &body);
 	(void)http_put_status(out, s->status);
 	(void)http_put_field(out, "Content-Type", "text/plain");
-	(void)http_put_field(out, "Cove-Denied", s->rule[0] ? s->rule : "default");
+	(void)http_put_field(
+		out, "Cove-Denied", s->rule[0] ? s->rule : "default");
 	(void)http_put_field(out, "Connection", "close");
 	(void)http_put_length(out, buf_len(&body));
 	(void)http_put_end(out);

@@ -104,8 +104,8 @@ static void on_event(struct loop *l, struct watch *w, uint32_t events)
 	step(d);
 }
 
-static socklen_t sockaddr_of(const struct address *a, uint16_t port,
-	struct sockaddr_storage *ss)
+static socklen_t sockaddr_of(
+	const struct address *a, uint16_t port, struct sockaddr_storage *ss)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
@@ -127,8 +127,8 @@ static int begin(struct dial *d, struct attempt *a)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sockaddr_of(&a->addr, d->port, &ss);
-	_cleanup_close_ int fd = socket(ss.ss_family,
-		SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd = socket(
+		ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)

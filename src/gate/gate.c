@@ -163,8 +163,8 @@ static int open_names(struct gate *g, struct err *err)
 	return names_open(fd, &g->names, err);
 }
 
-static int listen_on(struct gate *g, struct watch *w, int fd, watch_fn *fn,
-	struct err *err)
+static int listen_on(
+	struct gate *g, struct watch *w, int fd, watch_fn *fn, struct err *err)
 {
 	int r = fd_nonblock(fd, true);
 

@@ -19,8 +19,7 @@ static struct policy_question question(const struct stream *s)
 
 static void keep_rule(struct stream *s, const struct policy_rule *rule)
 {
-	(void)snprintf(
-		s->rule, sizeof(s->rule), "%s", rule ? rule->id : "");
+	(void)snprintf(s->rule, sizeof(s->rule), "%s", rule ? rule->id : "");
 }
 
 void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
@@ -48,8 +47,8 @@ static void on_dialled(void *arg, int fd, const struct address *addr)
 
 	s->dial = NULL;
 	if (fd < 0) {
-		(void)snprintf(why, sizeof(why), "cannot connect: %s",
-			strerror(-fd));
+		(void)snprintf(
+			why, sizeof(why), "cannot connect: %s", strerror(-fd));
 		judge_refuse(s, 502, "error", why);
 		return;
 	}
@@ -182,8 +181,7 @@ void judge_head(struct stream *s)
 		return;
 	}
 	if (s->g->over_quota) {
-		judge_refuse(
-			s, 403, "deny", "the network quota is used up");
+		judge_refuse(s, 403, "deny", "the network quota is used up");
 		return;
 	}
 	q = question(s);
@@ -206,7 +204,8 @@ static bool host_fits(const struct stream *s, const char *p, size_t len)
 	const char *colon = memrchr(p, ':', len);
 	struct hostname n;
 
-	if (colon && strspn(colon + 1, "0123456789") >=
+	if (colon &&
+		strspn(colon + 1, "0123456789") >=
 			len - (size_t)(colon + 1 - p))
 		len = (size_t)(colon - p);
 	return name_parse(p, len, &n) == 0 && name_equal(&n, &s->name);
@@ -230,8 +229,7 @@ static enum judge_first first_http(
 	if (h->authority.len == 0 ||
 		host_fits(s, http_ptr(h, h->authority), h->authority.len))
 		return JUDGE_PASS;
-	(void)snprintf(why, len,
-		"its Host names another host, %.*s",
+	(void)snprintf(why, len, "its Host names another host, %.*s",
 		(int)MIN(h->authority.len, 100u), http_ptr(h, h->authority));
 	return JUDGE_REFUSE;
 }

@@ -78,8 +78,8 @@ static size_t pick(const struct dns_query *m, const struct address *v4,
 	return 0; /* the name is there, such a record is not */
 }
 
-static size_t answer(struct gate *g, const struct dns_query *m,
-	uint8_t out[DNS_MESSAGE_MAX])
+static size_t answer(
+	struct gate *g, const struct dns_query *m, uint8_t out[DNS_MESSAGE_MAX])
 {
 	struct policy_question q = {.sandbox = g->birth.name,
 		.proto = POLICY_TCP,
@@ -122,8 +122,9 @@ static int one(struct query *q)
 	q->g->count.queries++;
 	if (r < 0)
 		return r;
-	n = r == DNS_OK ? answer(q->g, &m, out + 2)
-			: dns_answer(&m, (enum dns_rcode)r, NULL, 0, 0, out + 2);
+	n = r == DNS_OK
+		? answer(q->g, &m, out + 2)
+		: dns_answer(&m, (enum dns_rcode)r, NULL, 0, 0, out + 2);
 	out[0] = (uint8_t)(n >> 8);
 	out[1] = (uint8_t)n;
 	r = buf_put(&q->out, out, n + 2);
@@ -149,10 +150,9 @@ static void on_event(struct loop *l, struct watch *w, uint32_t events)
 	}
 	while (r == 1)
 		r = one(q);
-	n = buf_len(&q->out)
-		? send(w->fd, buf_head(&q->out), buf_len(&q->out),
-			  MSG_NOSIGNAL | MSG_DONTWAIT)
-		: 0;
+	n = buf_len(&q->out) ? send(w->fd, buf_head(&q->out), buf_len(&q->out),
+				       MSG_NOSIGNAL | MSG_DONTWAIT)
+			     : 0;
 	if (r < 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		q->g->count.dropped += r < 0;
 		query_close(q);

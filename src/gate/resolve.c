@@ -126,8 +126,7 @@ int resolver_new(struct loop *loop, struct resolver **ret, struct err *err)
 				ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
 	if (rc != ARES_SUCCESS) {
 		free(r);
-		return err_set(
-			err, EIO, "resolver: %s", ares_strerror(rc));
+		return err_set(err, EIO, "resolver: %s", ares_strerror(rc));
 	}
 	if (fd_slurp_at(AT_FDCWD, "/etc/hosts", HOSTS_MAX, &r->hosts) < 0)
 		r->hosts = xstrdup("");
@@ -147,8 +146,8 @@ void resolver_free(struct resolver *r)
 }
 
 /* hosts(5): an address and names on a line. */
-static bool line_has(char *line, const struct hostname *name,
-	struct address *ret)
+static bool line_has(
+	char *line, const struct hostname *name, struct address *ret)
 {
 	char *save = NULL, *w;
 	struct hostname n;
@@ -186,8 +185,7 @@ static size_t take_addresses(
 	for (const struct ares_addrinfo_node *i = info ? info->nodes : NULL;
 		i && n < RESOLVE_MAX; i = i->ai_next) {
 		if (i->ai_family == AF_INET) {
-			const struct sockaddr_in *sa =
-				(const void *)i->ai_addr;
+			const struct sockaddr_in *sa = (const void *)i->ai_addr;
 
 			memcpy(out[n].b, v4_mapped, 12);
 			memcpy(out[n++].b + 12, &sa->sin_addr, 4);

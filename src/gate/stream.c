@@ -61,8 +61,8 @@ static void close_side(struct gate *g, struct side *side, bool hard)
 		return;
 	loop_unwatch(&g->loop, &side->w);
 	if (hard)
-		(void)setsockopt(side->w.fd, SOL_SOCKET, SO_LINGER, &now,
-			sizeof(now));
+		(void)setsockopt(
+			side->w.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	closep(&side->w.fd);
 }
 
@@ -182,8 +182,8 @@ static void park(struct stream *s, const struct rate *rate)
 
 	s->throttled = true;
 	if (!g->throttle.armed)
-		loop_timer(&g->loop, &g->throttle,
-			rate_wait_ms(rate, now_ms()), wake_all);
+		loop_timer(&g->loop, &g->throttle, rate_wait_ms(rate, now_ms()),
+			wake_all);
 }
 
 /* The guest's first bytes were judged: they may go. 0, or a reset happened. */
@@ -242,9 +242,8 @@ static int pump(struct stream *s, struct side *from, struct side *to)
 			return errno == EAGAIN || errno == EINTR ? 1 : -errno;
 		if (n == 0) {
 			from->eof = true;
-			return up && s->sniffing && buf_len(&s->first)
-				? -EPROTO
-				: 1;
+			return up && s->sniffing && buf_len(&s->first) ? -EPROTO
+								       : 1;
 		}
 		rate_take(rate, (size_t)n);
 		*(up ? &s->up : &s->down) += (uint64_t)n;
@@ -315,8 +314,8 @@ static void read_denied(struct stream *s)
 {
 	struct buf answer;
 	uint8_t first[64];
-	ssize_t n = recv(s->guest.w.fd, first, sizeof(first),
-		MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(
+		s->guest.w.fd, first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
 
 	if (buf_len(&s->first) == 0) {
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -338,8 +337,8 @@ static void read_denied(struct stream *s)
 /* Closing now would take the answer back from a client that still sends. */
 static void drain(struct stream *s)
 {
-	ssize_t n = recv(s->guest.w.fd, s->g->scratch, GATE_SCRATCH,
-		MSG_DONTWAIT);
+	ssize_t n =
+		recv(s->guest.w.fd, s->g->scratch, GATE_SCRATCH, MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		close_all(s, true);
@@ -454,7 +453,6 @@ void streams_wake(struct gate *g)
 void streams_done(struct gate *g)
 {
 	while (!list_empty(&g->streams))
-		stream_reset(
-			list_entry(g->streams.next, struct stream, link),
+		stream_reset(list_entry(g->streams.next, struct stream, link),
 			"end", "the gate ends");
 }

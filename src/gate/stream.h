@@ -50,7 +50,7 @@ struct stream {
 	bool by_name;
 	bool sniffing; /* the first bytes of the guest are not judged yet */
 	bool throttled;
-	bool no_rule; /* refused because no rule allows it */
+	bool no_rule;    /* refused because no rule allows it */
 	uint16_t status; /* of the HTTP answer to a refused stream */
 	uint16_t port;
 	struct address addr; /* that the guest dialled, then the real one */

@@ -28,9 +28,9 @@ enum gate_frame {
 };
 
 enum gate_tag {
-	GT_ERRNO = 1, /* u32 */
-	GT_TEXT = 2,  /* str */
-	GT_EVENT = 3, /* str */
+	GT_ERRNO = 1,     /* u32 */
+	GT_TEXT = 2,      /* str */
+	GT_EVENT = 3,     /* str */
 	GT_RATE_UP = 4,   /* u64 bytes a second, 0 = no limit */
 	GT_RATE_DOWN = 5, /* u64 */
 	GT_QUOTA = 6,     /* u64 bytes both ways, 0 = no limit */
@@ -43,7 +43,7 @@ enum gate_tag {
 	GT_QUERIES = 15,
 };
 
-#define GATE_CONTROL_MAX 4096u      /* a record */
+#define GATE_CONTROL_MAX 4096u     /* a record */
 #define GATE_POLICY_MAX (4u << 20) /* bytes of rules */
 
 #endif

@@ -28,8 +28,7 @@ static void test_hosts(void **state)
 	char text[64];
 
 	assert_int_equal(find("a.test", a, 4), 3);
-	assert_string_equal(
-		address_format(&a[0], text, sizeof(text)), "::1");
+	assert_string_equal(address_format(&a[0], text, sizeof(text)), "::1");
 	assert_string_equal(
 		address_format(&a[1], text, sizeof(text)), "10.0.0.1");
 	assert_string_equal(

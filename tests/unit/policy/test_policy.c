@@ -260,8 +260,8 @@ static void test_any_port(void **state)
 		"allow a.org\ndeny a.org:1-65535", "allow b.org",
 		"allow a.org:5-9\ndeny a.org:5\ndeny **:6-8",
 		"allow a.org:5-9\ndeny a.org:5-7\ndeny **:8-9",
-		"allow **:80 method=GET", "allow *.a.org",
-		"allow a.org udp", "deny a.org:2-65535\nallow **:1-2"};
+		"allow **:80 method=GET", "allow *.a.org", "allow a.org udp",
+		"deny a.org:2-65535\nallow **:1-2"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		struct policy_question q = {.sandbox = "box"};
@@ -287,9 +287,9 @@ static void test_any_port(void **state)
 
 static void test_rules_are_written_as_they_are_read(void **state)
 {
-	static const char *const lines[] = {
-		"allow example.com id=r1", "deny **:1-1024 id=x.y-9",
-		"allow [2001:db8::/32]:22 id=a", "allow host:8080 udp id=b",
+	static const char *const lines[] = {"allow example.com id=r1",
+		"deny **:1-1024 id=x.y-9", "allow [2001:db8::/32]:22 id=a",
+		"allow host:8080 udp id=b",
 		"allow *.a.org:443 method=GET,HEAD path=/v1/** id=c"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
