@@ -248,7 +248,7 @@ static void check_truth(struct world *w)
 	}
 	json_decref(j);
 	assert_int_equal(world_entries(w, "state/sandboxes"), n);
-	assert_int_equal(world_procs(w), 2 * running);
+	assert_int_equal(world_procs_settle(w, 2 * running), 2 * running);
 }
 
 static void test_kill_at_random_moments(void **state)

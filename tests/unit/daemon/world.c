@@ -312,6 +312,17 @@ unsigned world_procs(struct world *w)
 	return n;
 }
 
+/* A killed process is there until the kernel has taken it apart. */
+unsigned world_procs_settle(struct world *w, unsigned want)
+{
+	uint64_t until = now_ms() + 20000;
+	unsigned n;
+
+	while ((n = world_procs(w)) != want && now_ms() < until)
+		(void)poll(NULL, 0, 20);
+	return n;
+}
+
 unsigned world_entries(struct world *w, const char *sub)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", w->dir, sub);

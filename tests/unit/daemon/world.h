@@ -40,6 +40,8 @@ bool world_wait_state(
 bool world_has_event(struct world *w, const char *name, const char *type);
 /* Processes whose command line names this world (not coved itself). */
 unsigned world_procs(struct world *w);
+/* The same, once it is want; what it was when it never came to that. */
+unsigned world_procs_settle(struct world *w, unsigned want);
 /* Entries of a directory below the world, "." files not counted. */
 unsigned world_entries(struct world *w, const char *sub);
 /* An exec stream after its 101, or -status. */
