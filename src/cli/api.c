@@ -348,6 +348,12 @@ int api_get(
 	json_t *answer = NULL;
 	int r = api_call(api, "GET", path, NULL, &answer, err);
 
+	/*
+	 * It died while it was asked: a question changes nothing, so the next
+	 * coved is asked, once.
+	 */
+	if (r == -EPIPE || r == -ECONNRESET)
+		r = api_call(api, "GET", path, NULL, &answer, err);
 	if (r < 0)
 		return r;
 	if (!json_is_object(answer)) {

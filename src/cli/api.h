@@ -34,6 +34,7 @@ int api_connect(const struct api *api, struct err *err);
  */
 int api_call(const struct api *api, const char *method, const char *path,
 	const json_t *body, json_t **ret, struct err *err);
+/* An object; asked once more when coved dies in between. */
 int api_get(
 	const struct api *api, const char *path, json_t **ret, struct err *err);
 
