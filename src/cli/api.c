@@ -352,7 +352,7 @@ int api_get(
 	 * It died while it was asked: a question changes nothing, so the next
 	 * coved is asked, once.
 	 */
-	if (r == -EPIPE || r == -ECONNRESET)
+	if (!api->no_start && (r == -EPIPE || r == -ECONNRESET))
 		r = api_call(api, "GET", path, NULL, &answer, err);
 	if (r < 0)
 		return r;
