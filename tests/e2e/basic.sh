@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# timeout: 1800
 # A command runs in its own microVM; exec is exact about bytes and status.
 . "$(dirname "$0")/lib.sh"
 cd "$W" || exit 1

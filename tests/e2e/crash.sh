@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# timeout: 2400
 # kill -9 of anything at any moment: no orphan, no lost sandbox, no leaked
 # disk, a list that tells the truth. COVE_CRASH_LOOPS rounds (default 200).
 # timeout: 3000

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# timeout: 1200
 # Limits: refused when impossible, felt when hit, told as typed events.
 . "$(dirname "$0")/lib.sh"
 cd "$W" || exit 1

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# timeout: 1800
 # The shared directory: same path, both directions, owners, read-only, links.
 . "$(dirname "$0")/lib.sh"
 cd "$W" || exit 1
