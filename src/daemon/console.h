@@ -16,8 +16,8 @@
 void console_tail(
 	const char *run_dir, unsigned max_lines, char *dst, size_t size);
 /* The last line that holds needle, cleaned; "" when there is none. */
-void console_find(const char *run_dir, const char *needle, char *dst,
-	size_t size);
+void console_find(
+	const char *run_dir, const char *needle, char *dst, size_t size);
 /* console_tail() of text that was read already. */
 void console_clean_tail(const char *text, size_t len, unsigned max_lines,
 	char *dst, size_t size);
