@@ -33,7 +33,7 @@ struct daemon {
 	uint8_t *scratch;    /* SCRATCH_SIZE; used within one callback only */
 	bool store_is_new;
 	bool kernel_checked; /* against this build's agent; prepare.c */
-	int lock_fd; /* state/coved.lock, -1 in tests */
+	int lock_fd;         /* state/coved.lock, -1 in tests */
 	uint64_t
 		stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */
 	uint64_t linger_ms;
