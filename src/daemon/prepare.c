@@ -99,8 +99,7 @@ static int need_kernel(struct sandbox *sb, struct err *err)
 	struct daemon *d = sb->d;
 	int r = cache_kernel(&d->paths, &k, err);
 
-	if (r < 0 ||
-		(r == 1 && d->kernel_checked && !job_running(d, "kernel")))
+	if (r < 0 || (r == 1 && d->kernel_checked && !job_running(d, "kernel")))
 		return r;
 	d->kernel_checked = true;
 	sb->job_optional = r == 1;
