@@ -77,7 +77,7 @@ struct sandbox {
 	struct event last_event; /* strings valid during NOTE_EVENT */
 
 	struct job_watcher job; /* a template, kernel or disk is being made */
-	bool job_optional; /* its failure does not matter */
+	bool job_optional;      /* its failure does not matter */
 	unsigned prepare_rounds;
 
 	struct engine engine;
