@@ -84,8 +84,8 @@ static int map_ids(int proc, uid_t uid, gid_t gid)
 
 static int enter_namespaces(int proc, bool network, struct err *err)
 {
-	const int own = CLONE_NEWNS | CLONE_NEWIPC |
-		(network ? 0 : CLONE_NEWNET);
+	const int own =
+		CLONE_NEWNS | CLONE_NEWIPC | (network ? 0 : CLONE_NEWNET);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int r;
