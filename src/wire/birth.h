@@ -46,9 +46,10 @@ enum birth_tag {
 	BT_VMM_STATE = 50,     /* u32 fd index, O_RDONLY */
 	BT_VMM_STATE_RAM = 51, /* u32 fd index, O_RDONLY; never changes */
 	/* cove-gate */
-	BT_GATE_EGRESS = 60,  /* u32 fd index: listening vsock.sock_3128 */
-	BT_GATE_DNS = 61,     /* u32 fd index: listening vsock.sock_53 */
-	BT_GATE_CONTROL = 62, /* u32 fd index: listening SEQPACKET, wire/gate.h */
+	BT_GATE_EGRESS = 60, /* u32 fd index: listening vsock.sock_3128 */
+	BT_GATE_DNS = 61,    /* u32 fd index: listening vsock.sock_53 */
+	BT_GATE_CONTROL =
+		62,       /* u32 fd index: listening SEQPACKET, wire/gate.h */
 	BT_GATE_DIR = 63, /* u32 fd index: O_PATH dir of names and net.log */
 	BT_GATE_POLICY = 64,    /* u32 fd index: file with the rules */
 	BT_GATE_RATE_UP = 65,   /* u64 bytes a second, 0 = no limit */
