@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# timeout: 2400
 # kill -9 of anything at any moment: no orphan, no lost sandbox, no leaked
 # disk, a list that tells the truth. COVE_CRASH_LOOPS rounds (default 200).
 # timeout: 3000
@@ -99,7 +98,7 @@ for p in pids:
         c = open(f"/proc/{p}/cmdline").read()
     except OSError:
         continue
-    if "qemu-system" in c or "cove-devices" in c or "cove-vmm" in c:
+    if "qemu-system" in c or "cove-devices" in c or "cove-gate" in c or "cove-vmm" in c:
         engines.add(p)
 if engines - claimed:
     say("orphans", engines - claimed)
