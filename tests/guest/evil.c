@@ -181,8 +181,8 @@ static void any_payload(uint8_t *p, uint32_t id)
 			memcpy(p + 40, v, sizeof(v));
 		}
 		if (upto(2))
-			strcpy((char *)p + 40 + upto(64),
-				upto(2) ? "0" : "../x");
+			memcpy(p + 40 + upto(64), upto(2) ? "0\0\0\0" : "../x",
+				5);
 	} else {
 		uint64_t cid[2] = {3, 2};
 		uint32_t port[2] = {upto(4) ? 1024 + upto(4) : (uint32_t)rnd(),

@@ -246,6 +246,28 @@ static bool take_frame(struct result *r, int type, const char *p, size_t len)
 	}
 }
 
+void peer_expect(int fd, const char *what)
+{
+	static char frame[FRAME_MAX + 1];
+	struct buf all;
+	size_t len;
+
+	buf_init(&all, 1 * MIB);
+	for (;;) {
+		int type = peer_frame(fd, frame, sizeof(frame), &len);
+
+		assert_int_not_equal(type, 0);
+		assert_int_not_equal(type, AF_EXIT);
+		if (type != AF_STDOUT)
+			continue;
+		assert_int_equal(buf_put(&all, frame, len + 1), 0);
+		if (strstr((const char *)buf_head(&all), what))
+			break;
+		all.end--; /* the NUL */
+	}
+	buf_done(&all);
+}
+
 void peer_collect(int fd, struct result *r)
 {
 	static char frame[FRAME_MAX + 1];

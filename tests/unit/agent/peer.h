@@ -16,6 +16,13 @@ struct peer {
 };
 
 /* What came on one exec stream until EXIT, FAILED, DONE or the end. */
+#define ARGV(...)                 \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+#define SH(script) ARGV("sh", "-c", script)
+
 struct result {
 	struct buf out;
 	struct buf err;
@@ -43,6 +50,8 @@ void peer_winsize(int fd, uint32_t rows, uint32_t cols);
 
 /* Reads one frame: its type, 0 at the end. Payload in buf, NUL added. */
 int peer_frame(int fd, char *buf, size_t size, size_t *ret_len);
+/* Reads until the output ends with what is expected. */
+void peer_expect(int fd, const char *what);
 /* Reads to the last frame. */
 void peer_collect(int fd, struct result *r);
 void result_done(struct result *r);

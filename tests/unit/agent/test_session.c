@@ -13,13 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ARGV(...)                 \
-	(const char *const[])     \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
-#define SH(script) ARGV("sh", "-c", script)
-
 static struct peer peer;
 
 static int setup(void **state)
@@ -325,88 +318,6 @@ static void test_directory(void **state)
 	}
 }
 
-/* ---- terminals ---- */
-
-static void test_terminal(void **state)
-{
-	_cleanup_(result_done) struct result r;
-
-	peer_run(&peer, EX_TTY,
-		SH("test -t 0 && test -t 1 && test -t 2 && echo yes; "
-		   "tty | cut -c-9; echo on stderr >&2"),
-		&r);
-	assert_int_equal(r.status, 0);
-	assert_string_equal(
-		result_out(&r), "yes\r\n/dev/pts/\r\non stderr\r\n");
-	assert_int_equal(buf_len(&r.err), 0);
-}
-
-/* Reads until the terminal's output ends with what is expected. */
-static void expect(int fd, const char *what)
-{
-	static char frame[FRAME_MAX + 1];
-	struct buf all;
-	size_t len;
-
-	buf_init(&all, 1 * MIB);
-	for (;;) {
-		int type = peer_frame(fd, frame, sizeof(frame), &len);
-
-		assert_int_not_equal(type, 0);
-		assert_int_not_equal(type, AF_EXIT);
-		if (type != AF_STDOUT)
-			continue;
-		assert_int_equal(buf_put(&all, frame, len + 1), 0);
-		if (strstr((const char *)buf_head(&all), what))
-			break;
-		all.end--; /* the NUL */
-	}
-	buf_done(&all);
-}
-
-static void test_terminal_resize(void **state)
-{
-	_cleanup_close_ int fd = peer_connect(&peer);
-	_cleanup_(result_done) struct result r;
-
-	peer_exec(fd, EX_TTY | EX_STDIN,
-		SH("trap 'stty size; exit 0' WINCH; echo ready; "
-		   "while :; do sleep 0.05; done"),
-		NULL);
-	expect(fd, "ready");
-	peer_winsize(fd, 33, 101);
-	peer_collect(fd, &r);
-	assert_int_equal(r.status, 0);
-	assert_string_equal(result_out(&r), "33 101\r\n");
-}
-
-static void test_terminal_interrupt(void **state)
-{
-	_cleanup_close_ int fd = peer_connect(&peer);
-	_cleanup_(result_done) struct result r;
-
-	peer_exec(fd, EX_TTY | EX_STDIN, SH("echo ready; read x"), NULL);
-	expect(fd, "ready");
-	peer_send(fd, AF_STDIN, "\003", 1);
-	peer_collect(fd, &r);
-	assert_int_equal(r.status, 128 + SIGINT);
-}
-
-static void test_terminal_end_of_input(void **state)
-{
-	_cleanup_close_ int fd = peer_connect(&peer);
-	_cleanup_(result_done) struct result r;
-
-	peer_exec(
-		fd, EX_TTY | EX_STDIN, SH("stty -echo; echo ready; cat"), NULL);
-	expect(fd, "ready");
-	peer_send(fd, AF_STDIN, "line\n", 5);
-	expect(fd, "line");
-	peer_send(fd, AF_STDIN_EOF, "", 0);
-	peer_collect(fd, &r);
-	assert_int_equal(r.status, 0);
-}
-
 /* ---- signals, hang-up ---- */
 
 static void start(int fd, uint32_t flags, const char *const *argv,
@@ -573,9 +484,9 @@ static void test_detach_and_attach(void **state)
 
 	start(fd, EX_STDIN, SH("echo one; read x; echo two; read x; echo $x"),
 		&id, &pid);
-	expect(fd, "one");
+	peer_expect(fd, "one");
 	peer_send(fd, AF_STDIN, "go\n", 3);
-	expect(fd, "two");
+	peer_expect(fd, "two");
 	peer_send(fd, AF_DETACH, "", 0);
 	peer_collect(fd, &a);
 	assert_int_equal(a.status, UINT32_MAX);
@@ -600,7 +511,7 @@ static void test_second_client_replaces_the_first(void **state)
 
 	start(first, EX_DETACHED | EX_STDIN, SH("echo hello; read x; echo $x"),
 		&id, &pid);
-	expect(first, "hello");
+	peer_expect(first, "hello");
 	peer_request(second, AF_ATTACH, id, 0);
 	peer_collect(first, &a);
 	assert_int_equal(a.status, UINT32_MAX);
@@ -799,10 +710,6 @@ int main(void)
 		cmocka_unit_test(test_its_own_session),
 		cmocka_unit_test(test_unknown_user),
 		cmocka_unit_test(test_directory),
-		cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_terminal_resize),
-		cmocka_unit_test(test_terminal_interrupt),
-		cmocka_unit_test(test_terminal_end_of_input),
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_closing_hangs_up),
 		cmocka_unit_test(test_closing_hangs_a_terminal_up),
