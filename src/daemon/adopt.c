@@ -92,6 +92,9 @@ static void take_over(struct sandbox *sb)
 			"running");
 		return;
 	}
+	/* First: whatever fails next also ends the gate. */
+	if (sb->d->backend->gate)
+		gate_adopt(sb, &sb->gate_id);
 	r = sandbox_watch_engine(sb, &err);
 	if (r == 0)
 		r = sandbox_listen(sb, &err);
@@ -101,8 +104,6 @@ static void take_over(struct sandbox *sb)
 	}
 	log_info("adopted sandbox=%s pid=%d", sb->row.name,
 		(int)sb->engine.id[ENGINE_MONITOR].pid);
-	if (sb->d->backend->gate)
-		gate_adopt(sb, &sb->gate_id);
 	sandbox_watch_life(sb);
 	control_resume(sb);
 }

@@ -3,6 +3,7 @@
 
 #include "daemon/cache.h"
 #include "daemon/disk.h"
+#include "daemon/gate.h"
 #include "daemon/names.h"
 #include "daemon/op.h"
 
@@ -52,11 +53,16 @@ static void add_detail(struct sandbox *sb, json_t *j)
 
 static json_t *pids_json(struct sandbox *sb)
 {
+	json_t *j;
+
 	if (!sb->d->backend->is_open(&sb->engine))
 		return json_object();
-	return json_pack("{s:i, s:i}", "engine",
+	j = json_pack("{s:i, s:i}", "engine",
 		(int)sb->engine.id[ENGINE_MONITOR].pid, "devices",
 		(int)sb->engine.id[ENGINE_DEVICES].pid);
+	if (gate_pid(sb) > 0)
+		json_object_set_new(j, "gate", json_integer(gate_pid(sb)));
+	return j;
 }
 
 json_t *api_sandbox_json(struct sandbox *sb, bool detail)

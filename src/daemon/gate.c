@@ -299,10 +299,14 @@ static void on_again(struct loop *l, struct timer *t)
 	struct gate *g = container_of(t, struct gate, again);
 	struct err err = {0};
 
-	if (begin(g, &err) < 0) {
-		log_error("no gate sandbox=%s: %s", g->sb->row.name, err.text);
+	if (begin(g, &err) == 0)
+		return;
+	log_error("no gate sandbox=%s: %s", g->sb->row.name, err.text);
+	/* One that runs and cannot be spoken to ends, and then we try again. */
+	if (g->ended.active)
+		(void)proc_signal(g->ended.fd, SIGKILL);
+	else
 		loop_timer(l, &g->again, 10u * AGAIN_MS, on_again);
-	}
 }
 
 /* Streams are reset with it; everything is denied until the next one is up. */
@@ -339,6 +343,11 @@ void gate_adopt(struct sandbox *sb, const struct proc_id *id)
 		return;
 	}
 	gate_push(sb);
+}
+
+pid_t gate_pid(const struct sandbox *sb)
+{
+	return sb->gate && sb->gate->ended.active ? sb->gate->id.pid : 0;
 }
 
 /* ---- control ---- */

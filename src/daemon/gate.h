@@ -19,6 +19,8 @@ void gate_adopt(struct sandbox *sb, const struct proc_id *id);
 void gate_stop(struct sandbox *sb);
 /* Lets go of it; it goes on. */
 void gate_free(struct sandbox *sb);
+/* 0 while none runs. */
+pid_t gate_pid(const struct sandbox *sb);
 /* The rules changed. */
 void gate_push(struct sandbox *sb);
 

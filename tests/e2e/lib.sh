@@ -41,7 +41,7 @@ our_processes() {
 		grep -qz "^COVE_HOME=$COVE_HOME\$" "$p/environ" 2>/dev/null ||
 			continue
 		case $(cat "$p/cmdline" 2>/dev/null | tr '\0' ' ') in
-		*cove-devices* | *coved* | *cove-vmm* | *qemu-system* | *cove-image*)
+		*cove-devices* | *cove-gate* | *coved* | *cove-vmm* | *qemu-system* | *cove-image*)
 			echo "${p#/proc/}" ;;
 		esac
 	done
