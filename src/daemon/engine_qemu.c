@@ -77,6 +77,10 @@ uint64_t engine_tsc_khz(void)
 /*
  * Without firmware clocks the kernel would calibrate the TSC against a PIT
  * that a busy host serves late, and then hang: under TCG it is told.
+ *
+ * norandmaps: QEMU translates code per virtual address, so with randomised
+ * addresses every process start translates its libraries anew, which makes it
+ * 2.5 times as dear. Inside, `sysctl kernel.randomize_va_space=2` turns them on.
  */
 static char *kernel_cmdline(const struct engine_config *cfg)
 {
@@ -86,7 +90,8 @@ static char *kernel_cmdline(const struct engine_config *cfg)
 
 	if (cfg->accel == ENGINE_KVM)
 		return xstrdup(common);
-	return xasprintf("%s tsc_early_khz=%llu tsc=reliable no_timer_check",
+	return xasprintf("%s tsc_early_khz=%llu tsc=reliable no_timer_check "
+			 "norandmaps",
 		common, (unsigned long long)engine_tsc_khz());
 }
 
