@@ -402,6 +402,22 @@ int api_take_switch(struct buf *in, struct http_parser *p, struct err *err)
 	return 1;
 }
 
+/*
+ * coved died while it was asked: nothing runs before the stream is open, so
+ * the next coved is asked, once.
+ */
+static int open_stream(struct exchange *x, const struct api *api,
+	const struct buf *out, struct err *err)
+{
+	int r = exchange_open(x, api, out, err);
+
+	if (api->no_start || (r != -EPIPE && r != -ECONNRESET))
+		return r;
+	exchange_done(x);
+	*x = (struct exchange){.fd = -1};
+	return exchange_open(x, api, out, err);
+}
+
 int api_exec(const struct api *api, const char *sandbox, int *ret_fd,
 	struct buf *early, struct err *err)
 {
@@ -411,7 +427,7 @@ int api_exec(const struct api *api, const char *sandbox, int *ret_fd,
 	buf_init(&out, REQUEST_MAX);
 	if (api_put_exec(&out, sandbox) < 0)
 		return err_set(err, EINVAL, "'%s' is no sandbox name", sandbox);
-	int r = exchange_open(&x, api, &out, err);
+	int r = open_stream(&x, api, &out, err);
 	if (r < 0)
 		return r;
 	if (x.parser.head.status != 101) {
