@@ -36,6 +36,10 @@ static const int core[] = {
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
+#ifdef __SANITIZE_ADDRESS__
+	/* ASan asks for the signal stack before what does not return. */
+	SCMP_SYS(sigaltstack),
+#endif
 };
 
 static const int event_loop[] = {
@@ -142,6 +146,10 @@ static const int vcpu_thread[] = {
 	SCMP_SYS(munmap),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
+#ifdef __SANITIZE_ADDRESS__
+	/* ASan asks for the signal stack before what does not return. */
+	SCMP_SYS(sigaltstack),
+#endif
 };
 
 /* Reading and writing files that are open. */
