@@ -63,8 +63,7 @@ test-asan: ## all tests on programs built with ASan and UBSan
 	@$(NINJA) -C build-asan
 	@scripts/link-programs build-asan
 	@$(MAKE) --no-print-directory test-cache
-	@scripts/run-tests -b build-asan -s unit -s corpus $(T)
-	@ASAN_OPTIONS=detect_leaks=0 scripts/run-tests -b build-asan -s e2e $(T)
+	@scripts/run-tests -b build-asan $(T)
 
 check: ## every check that needs no sandbox: lint, warnings, sanitizers
 	@scripts/bootstrap build test check
