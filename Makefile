@@ -4,6 +4,7 @@
 #   T="a b"       make test, test-asan: only tests whose name contains a or b
 #   ARGS="..."    make run: the arguments of cove
 #   TIME=60       make fuzz: seconds for each harness; FUZZ=name for one only
+#   DEEP=1        make check: path analysis that takes minutes more
 #   DESTDIR=dir   make install: where the tree for a package goes
 
 BUILD ?= build
@@ -12,6 +13,7 @@ T ?=
 ARGS ?= help
 TIME ?= 60
 FUZZ ?=
+DEEP ?=
 
 # Tests make kernel and template once, below the tree, and never touch the
 # user's own sandboxes.
@@ -67,7 +69,7 @@ test-asan: ## all tests on programs built with ASan and UBSan
 
 check: ## every check that needs no sandbox: lint, warnings, sanitizers
 	@scripts/bootstrap build test check
-	@scripts/check
+	@DEEP=$(DEEP) scripts/check
 
 lint: ## the checks that need no build: layers, size, words, format, shell
 	@scripts/bootstrap check
@@ -76,6 +78,9 @@ lint: ## the checks that need no build: layers, size, words, format, shell
 fmt: ## format the C sources
 	@scripts/bootstrap check
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check-kvm: build test-cache ## the monitor on true KVM, in an emulated machine
+	@scripts/check-kvm
 
 bench: ## measure start, exec, files and memory against their yardsticks
 	@scripts/bootstrap build run test
