@@ -139,7 +139,7 @@ static void check(void)
 		assert(*c >= 0x20 && *c < 0x7f);
 	assert(streq(sb->row.state, state_name(sb->state)));
 	assert(sb->state == SB_STARTING || sb->state == SB_RUNNING ||
-		sb->state == SB_FAILED);
+		sb->state == SB_FAILED || sb->state == SB_UNRESPONSIVE);
 }
 
 static void begin_again(void)

@@ -213,8 +213,8 @@ static void test_clients_that_leave(void **state)
 		assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
 		close(fd);
 	}
-	assert_true(world_wait_state(w, "hang-x", "starting", 5000));
-	assert_true(world_wait_state(w, "hang-x", "", 10000));
+	assert_true(world_wait_state(w, "hang-x", "starting", 30000));
+	assert_true(world_wait_state(w, "hang-x", "", 30000));
 	assert_int_equal(world_procs(w), 0);
 }
 

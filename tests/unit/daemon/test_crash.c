@@ -89,7 +89,7 @@ static void test_dead_ones_are_told(void **state)
 	world_kill(w);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_true(world_start(w));
-	assert_true(world_wait_state(w, "ok-d", "failed", 5000));
+	assert_true(world_wait_state(w, "ok-d", "failed", 30000));
 	assert_int_equal(world_procs(w), 0);
 }
 
