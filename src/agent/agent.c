@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 2000u
+/* The last one that net_setup.c needs, in the order of image/modules_list.c. */
+#define NET_LAST_MODULE "nft_fib_inet"
 #define POWEROFF_WAIT_MS 5000u /* after a signal to PID 1 */
 #define DISK_FULL (1 * MIB)    /* free bytes that count as none */
 #define DISK_ROOM (16 * MIB)   /* and as room again */
@@ -122,7 +124,7 @@ static void start_network(struct agent *a)
 {
 	struct err err = {0};
 
-	if (modules_load_late(&err) < 0 ||
+	if (modules_load_late(NET_LAST_MODULE, &err) < 0 ||
 		net_start(&a->net, &a->loop, &err) < 0)
 		log_error("no network: %s", err.text);
 	stage("network");
@@ -150,9 +152,11 @@ static int apply(struct agent *a, struct err *err)
 	      : cgroup_setup(
 			&a->cgroup, &a->loop, c->pids_max, on_cgroup, a, err);
 	stage("cgroup");
-	if (r == 0)
-		start_network(a);
-	return r;
+	if (r < 0)
+		return r;
+	start_network(a);
+	modules_load_rest();
+	return 0;
 }
 
 static int on_config(void *arg, const void *p, size_t len, struct err *err)

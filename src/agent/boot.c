@@ -66,14 +66,12 @@ static int load_modules(struct err *err)
 {
 	_cleanup_close_ int fd =
 		open("/modules", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
 
 	/* A kernel with everything built in brings none. */
 	if (fd < 0)
 		return 0;
 	modules_keep_late(fd);
-	r = modules_load(fd, err);
-	return r < 0 ? r : 0;
+	return modules_load(fd, NULL, err);
 }
 
 static bool has_serial(int block_fd, const char *name, const char *serial)

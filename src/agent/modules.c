@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static int late_fd = -1;
@@ -51,13 +52,33 @@ static int list_modules(int dirfd, struct strv *ret)
 	return 0;
 }
 
-int modules_load(int dirfd, struct err *err)
+/* "07-x.ko" is x; the number may have any length. */
+static bool is_named(const char *file, const char *name)
+{
+	const char *dash = strchr(file, '-');
+	size_t len = strlen(name);
+
+	return dash && strncmp(dash + 1, name, len) == 0 &&
+		streq(dash + 1 + len, ".ko");
+}
+
+static bool has_module(const struct strv *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (is_named(names->v[i], name))
+			return true;
+	return false;
+}
+
+int modules_load(int dirfd, const char *last, struct err *err)
 {
 	_cleanup_(strv_done) struct strv names = {0};
 	int r = list_modules(dirfd, &names);
 
 	if (r < 0)
 		return err_sys(err, -r, "list modules");
+	if (last && !has_module(&names, last))
+		last = NULL;
 	for (size_t i = 0; i < names.n; i++) {
 		r = load_one(dirfd, names.v[i]);
 		if (r < 0 && r != -ENODEV && r != -EEXIST)
@@ -66,8 +87,10 @@ int modules_load(int dirfd, struct err *err)
 			(unsigned long long)now_ms());
 		/* The initramfs is memory. */
 		(void)unlinkat(dirfd, names.v[i], 0);
+		if (last && is_named(names.v[i], last))
+			break;
 	}
-	return (int)names.n;
+	return 0;
 }
 
 void modules_keep_late(int modules_dirfd)
@@ -76,13 +99,20 @@ void modules_keep_late(int modules_dirfd)
 		modules_dirfd, "late", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int modules_load_late(struct err *err)
+int modules_load_late(const char *last, struct err *err)
+{
+	return late_fd < 0 ? 0 : modules_load(late_fd, last, err);
+}
+
+void modules_load_rest(void)
 {
 	_cleanup_close_ int fd = TAKE_FD(late_fd);
-	int r;
+	struct err err = {0};
 
-	if (fd < 0)
-		return 0;
-	r = modules_load(fd, err);
-	return r < 0 ? r : 0;
+	if (fd < 0 || fork() != 0)
+		return;
+	(void)setpriority(PRIO_PROCESS, 0, 10);
+	if (modules_load(fd, NULL, &err) < 0)
+		log_error("late modules: %s", err.text);
+	_exit(0);
 }

@@ -10,16 +10,21 @@
 #include "base/err.h"
 
 /*
- * Loads every *.ko of the directory in name order and removes the files.
- * Missing hardware and modules that are there already are fine; others are
- * logged and passed over. Modules loaded, or -errno.
+ * Loads every *.ko of the directory in name order, ending with NN-last.ko (last
+ * may be NULL), and removes the files. Missing hardware and modules that are
+ * there already are fine; others are logged and passed over. 0 or -errno.
  */
-int modules_load(int dirfd, struct err *err);
+int modules_load(int dirfd, const char *last, struct err *err);
 /*
- * Loads what was left for later (networking, Docker), once; further calls do
- * nothing. 0 or -errno.
+ * Loads what was left for later, in order, up to and including the module named
+ * last (all of them when there is none of that name). 0 or -errno.
  */
-int modules_load_late(struct err *err);
+int modules_load_late(const char *last, struct err *err);
+/*
+ * Loads the rest in a child of low priority, which nobody waits for: Docker and
+ * programs like iptables find them, a short command does not pay for them.
+ */
+void modules_load_rest(void);
 /* Called at boot: keeps the directory reachable after the switch of root. */
 void modules_keep_late(int modules_dirfd);
 
