@@ -231,6 +231,20 @@ static void flow_new(
 	}
 }
 
+void net_relay(struct net *n, int app, int gate)
+{
+	struct flow *f = xnew(struct flow);
+
+	f->net = n;
+	f->connected = true;
+	buf_init(&f->app.out, SCRATCH);
+	buf_init(&f->gate.out, SCRATCH);
+	f->app.w.fd = app;
+	f->gate.w.fd = gate;
+	list_add_tail(&n->flows, &f->link);
+	settle(f);
+}
+
 /* Where it wanted to go before the redirect; false: it was not redirected. */
 static bool original(int fd, bool v6, struct egress_head *h)
 {
@@ -490,11 +504,13 @@ int net_start(struct net *n, struct loop *loop, struct err *err)
 	n->loop = loop;
 	list_init(&n->flows);
 	list_init(&n->queries);
+	list_init(&n->inbounds);
 	n->scratch = xcalloc(1, SCRATCH);
 	r = net_setup(err);
 	if (r < 0)
 		return err_wrap(err, "network");
 	r = listen_all(n);
+	r = r ? r : net_in_start(n);
 	if (r < 0)
 		return err_sys(err, -r, "network: listen");
 	return net_resolv_conf("", err);

@@ -22,12 +22,19 @@ struct net {
 	struct watch v4, v6; /* redirected connections */
 	struct watch dns4;   /* DNS on TCP */
 	struct watch udp;    /* DNS on UDP */
+	struct watch in;     /* published ports, from the gate */
 	struct list flows;
 	struct list queries;
+	struct list inbounds; /* of them those whose header or port is due */
 	size_t n_flows;
 	size_t n_queries;
 	uint8_t *scratch;
 };
+
+/* Both are connected and become the flow's; it is counted already. */
+void net_relay(struct net *n, int app, int gate);
+/* net_in.c: listens for the gate. 0 or -errno. */
+int net_in_start(struct net *n);
 
 /* Interface, redirect, resolver. Without them the sandbox has no network. */
 int net_start(struct net *n, struct loop *loop, struct err *err);

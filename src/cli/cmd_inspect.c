@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/opt.h"
 #include "cli/commands.h"
+#include "cli/network.h"
 #include "cli/sandbox.h"
 #include "cli/text.h"
 #include <inttypes.h>
@@ -111,6 +112,31 @@ static void print_limits(const json_t *sb)
 			text_span(ju64(sb, "timeout_ms"), span, sizeof(span)));
 }
 
+static void print_network(const json_t *sb)
+{
+	const char *label = "ports";
+	const json_t *it;
+	char up[32], down[32];
+	size_t i;
+
+	if (ju64(sb, "net_rate_up")) {
+		_cleanup_free_ char *text = xasprintf("%s up, %s down a second",
+			format_size(ju64(sb, "net_rate_up"), up, sizeof(up)),
+			format_size(
+				ju64(sb, "net_rate_down"), down, sizeof(down)));
+		line("net rate", text);
+	}
+	line_size(sb, "net quota", "net_quota", "net_used");
+	if (json_is_true(json_object_get(sb, "ask")))
+		line("unknown", "targets wait for you: cove policy pending");
+	json_array_foreach (json_object_get(sb, "ports"), i, it) {
+		_cleanup_free_ char *text = publish_text(it);
+
+		line(label, text);
+		label = "";
+	}
+}
+
 static void print_files(const json_t *sb)
 {
 	const json_t *it;
@@ -179,6 +205,7 @@ static int run(const struct call *call)
 		print_identity(sb);
 		print_engine(sb);
 		print_limits(sb);
+		print_network(sb);
 		print_files(sb);
 		print_maps(sb);
 		print_events(sb);

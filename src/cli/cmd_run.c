@@ -117,6 +117,25 @@ static int find_or_create(struct job *j, struct err *err)
 	return r;
 }
 
+/* Ports can be added to what is there. */
+static int publish(struct job *j, struct err *err)
+{
+	struct api api = {.cli = j->call->cli};
+	_cleanup_free_ char *path = NULL;
+	json_t *body;
+	int r;
+
+	if (j->opts->publish.n == 0)
+		return 0;
+	path = sandbox_path(jstr(j->sandbox, "id"), "/ports", err);
+	if (!path)
+		return -err->code;
+	body = json_pack("{s:O}", "publish", j->spec.publish);
+	r = api_call(&api, "POST", path, body, NULL, err);
+	json_decref(body);
+	return r;
+}
+
 static int prepare(struct job *j, struct err *err)
 {
 	int r = j->opts->remove ? create_throwaway(j, err)
@@ -124,6 +143,8 @@ static int prepare(struct job *j, struct err *err)
 
 	if (r == 0 && j->created)
 		tell_cwd(&j->spec);
+	else if (r == 0)
+		r = publish(j, err);
 	return r;
 }
 

@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&cmd_rm,
 	&cmd_prune,
 	&cmd_cp,
+	&cmd_ports,
 	&cmd_policy,
 	&cmd_template,
 	&cmd_doctor,

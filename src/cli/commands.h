@@ -17,6 +17,7 @@ extern const struct command cmd_rm;
 extern const struct command cmd_prune;
 extern const struct command cmd_cp;
 extern const struct command cmd_policy;
+extern const struct command cmd_ports;
 extern const struct command cmd_template;
 extern const struct command cmd_doctor;
 extern const struct command cmd_daemon;

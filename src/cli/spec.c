@@ -2,6 +2,7 @@
 #include "cli/spec.h"
 #include "cli/cli.h"
 #include "cli/name.h"
+#include "cli/network.h"
 #include "cli/text.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@ void spec_done(struct spec *s)
 		workspace_done(&s->places[i]);
 	free(s->places);
 	env_free(s->env, s->n_env);
+	json_decref(s->publish);
 	*s = (struct spec){0};
 }
 
@@ -131,6 +133,10 @@ static int fill(struct spec *s, const struct run_opts *opts, int n_operands,
 		r = check_twice(s, err);
 	if (r == 0)
 		r = env_parse_all(&opts->env, &s->env, &s->n_env, err);
+	if (r == 0)
+		r = publish_parse_all(&opts->publish, &s->publish, err);
+	if (r == 0 && opts->net_rate)
+		r = rate_parse(opts->net_rate, &s->net_up, &s->net_down, err);
 	return r == 0 ? check_texts(s, err) : r;
 }
 
@@ -201,6 +207,13 @@ json_t *spec_json(
 	set_number(o, "docker_disk", opts->docker_disk);
 	set_number(o, "pids", opts->pids);
 	set_number(o, "timeout_ms", opts->timeout_ms);
+	set_number(o, "net_rate_up", s->net_up);
+	set_number(o, "net_rate_down", s->net_down);
+	set_number(o, "net_quota", opts->net_quota);
+	if (opts->ask)
+		json_object_set_new(o, "ask", json_true());
+	if (opts->publish.n)
+		json_object_set(o, "publish", s->publish);
 	set_string(o, "engine", opts->engine);
 	if (opts->remove)
 		json_object_set_new(o, "remove", json_true());
@@ -216,8 +229,8 @@ static int differs(const json_t *sandbox, const char *what, struct err *err)
 		jstr(sandbox, "name"), what, jstr(sandbox, "name"));
 }
 
-static int match_numbers(
-	const struct run_opts *opts, const json_t *sandbox, struct err *err)
+static int match_numbers(const struct spec *s, const struct run_opts *opts,
+	const json_t *sandbox, struct err *err)
 {
 	const struct {
 		const char *key;
@@ -230,6 +243,9 @@ static int match_numbers(
 		{"docker_disk", "Docker disk size", opts->docker_disk},
 		{"pids", "limit of processes", opts->pids},
 		{"timeout_ms", "time limit", opts->timeout_ms},
+		{"net_rate_up", "network rate", s->net_up},
+		{"net_rate_down", "network rate", s->net_down},
+		{"net_quota", "network quota", opts->net_quota},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -272,5 +288,5 @@ int spec_match(const struct spec *s, const struct run_opts *opts,
 				"--name, or remove it: cove rm %s",
 				jstr(sandbox, "name"), s->places[i].host,
 				jstr(sandbox, "name"));
-	return match_numbers(opts, sandbox, err);
+	return match_numbers(s, opts, sandbox, err);
 }

@@ -27,6 +27,10 @@ struct run_opts {
 	uint64_t timeout_ms;
 	struct opt_strs env;
 	struct opt_strs mounts;
+	struct opt_strs publish;
+	const char *net_rate;
+	uint64_t net_quota;
+	bool ask;
 	bool json;
 	bool quiet;
 	/* run only */
@@ -76,6 +80,20 @@ struct run_opts {
 		SPEC_OPT("timeout", 0, OPT_DURATION, timeout_ms, "DURATION",  \
 			"stop the sandbox after this time: 90s, 10m, 2h", 1,  \
 			SPEC_TIME_MAX, NULL),                                 \
+		SPEC_OPT("publish", 'p', OPT_STRS, publish,                   \
+			"[[ADDR:]HOST:]PORT",                                 \
+			"let this host reach PORT of the sandbox", 0, 0,      \
+			NULL),                                                \
+		SPEC_OPT("net-rate", 0, OPT_STR, net_rate, "UP[/DOWN]",       \
+			"network speed a second: 500k, 10m/50m, 8mbit", 0, 0, \
+			NULL),                                                \
+		SPEC_OPT("net-quota", 0, OPT_SIZE, net_quota, "SIZE",         \
+			"most bytes it may send and receive, together", 1,    \
+			SPEC_SIZE_MAX, NULL),                                 \
+		SPEC_OPT("ask", 0, OPT_FLAG, ask, NULL,                       \
+			"ask me about targets no rule speaks of (cove "       \
+			"policy pending)",                                    \
+			0, 0, NULL),                                          \
 		SPEC_OPT("engine", 0, OPT_STR, engine, "ENGINE",              \
 			"auto, kvm or qemu; default auto", 0, 0,              \
 			"auto kvm qemu"),                                     \
@@ -91,6 +109,8 @@ struct spec {
 	enum workspace_cwd cwd; /* with implicit: what became of it */
 	char **env;             /* K=V; owned */
 	size_t n_env;
+	json_t *publish; /* as the API has them; owned */
+	uint64_t net_up, net_down;
 	char **argv; /* the command, borrowed */
 	int argc;
 };

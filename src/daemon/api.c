@@ -30,6 +30,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/sandboxes/*/events", api_events},
 	{"GET", "/v1/sandboxes/*/logs", api_logs,
 		.query = {"source", "follow"}},
+	{"GET", "/v1/sandboxes/*/ports", api_ports_get},
+	{"POST", "/v1/sandboxes/*/ports", api_ports_change, .body = true},
 	{"GET", "/v1/templates", api_templates},
 	{"POST", "/v1/prune", api_prune, .body = true},
 	{"POST", "/v1/daemon/stop", api_daemon_stop},

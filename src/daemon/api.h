@@ -41,6 +41,10 @@ void api_exec(struct request *rq);
 void api_events(struct request *rq);
 void api_logs(struct request *rq);
 
+/* api_ports.c */
+void api_ports_get(struct request *rq);
+void api_ports_change(struct request *rq);
+
 /* api_policy.c */
 void api_policy_get(struct request *rq);
 void api_policy_add(struct request *rq);

@@ -6,6 +6,7 @@
 #include "daemon/gate.h"
 #include "daemon/names.h"
 #include "daemon/op.h"
+#include "daemon/ports.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,8 @@ json_t *api_sandbox_json(struct sandbox *sb, bool detail)
 		0)
 		engine = json_object();
 	json_object_del(j, "engine");
+	json_object_del(j, "publish");
+	json_object_set_new(j, "ports", ports_json(sb));
 	json_object_update_new(j,
 		json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 			  " s:o}",

@@ -221,6 +221,8 @@ unsigned error_status(int code, const char **ret_code)
 		{EBUSY, 409, "conflict"},
 		{E2BIG, 413, "too_large"},
 		{ERANGE, 422, "refused"},
+		{EADDRINUSE, 422, "refused"},
+		{EADDRNOTAVAIL, 422, "refused"},
 		{EOPNOTSUPP, 422, "refused"},
 		{ENOSPC, 503, "unavailable"},
 		{EDQUOT, 503, "unavailable"},

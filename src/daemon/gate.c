@@ -2,6 +2,7 @@
 #include "daemon/gate.h"
 
 #include "daemon/policies.h"
+#include "daemon/ports.h"
 #include "daemon/spawn.h"
 
 #include "base/buf.h"
@@ -71,6 +72,7 @@ void gate_stop(struct sandbox *sb)
 {
 	siginfo_t si;
 
+	ports_close(sb);
 	if (!sb->gate)
 		return;
 	if (sb->gate->ended.fd >= 0) {
@@ -83,7 +85,15 @@ void gate_stop(struct sandbox *sb)
 
 /* ---- birth ---- */
 
-enum own_fd { OWN_EGRESS, OWN_DNS, OWN_CONTROL, OWN_DIR, OWN_POLICY, OWN_N };
+enum own_fd {
+	OWN_EGRESS,
+	OWN_DNS,
+	OWN_CONTROL,
+	OWN_DIR,
+	OWN_POLICY,
+	OWN_RUN,
+	OWN_N
+};
 
 struct own {
 	int fd[OWN_N];
@@ -149,12 +159,12 @@ static int open_own(struct sandbox *sb, struct own *o, struct err *err)
 {
 	_cleanup_free_ char *run_path = sandbox_run_dir(sb);
 	_cleanup_free_ char *dir_path = sandbox_dir(sb);
-	_cleanup_close_ int run =
-		open(run_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int run = open(run_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir =
 		open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
+	o->fd[OWN_RUN] = run;
 	if (run < 0 || dir < 0)
 		return err_sys(err, errno, "directories of '%s'", sb->row.name);
 	if (mkdirat(dir, "net", 0700) < 0 && errno != EEXIST)
@@ -177,13 +187,17 @@ static int send_birth(
 		[OWN_DNS] = BT_GATE_DNS,
 		[OWN_CONTROL] = BT_GATE_CONTROL,
 		[OWN_DIR] = BT_GATE_DIR,
-		[OWN_POLICY] = BT_GATE_POLICY};
+		[OWN_POLICY] = BT_GATE_POLICY,
+		[OWN_RUN] = BT_GATE_RUN};
 	_cleanup_(buf_done) struct buf b;
 	int r;
 
 	buf_init(&b, BIRTH_MAX);
 	(void)tlv_put_u32(&b, BT_VERSION, WIRE_VERSION);
 	(void)tlv_put_str(&b, BT_NAME, sb->row.name);
+	(void)tlv_put_u64(&b, BT_GATE_RATE_UP, sb->spec.rate_up);
+	(void)tlv_put_u64(&b, BT_GATE_RATE_DOWN, sb->spec.rate_down);
+	(void)tlv_put_u64(&b, BT_GATE_QUOTA, sb->spec.quota);
 	for (uint32_t i = 0; i < OWN_N; i++)
 		(void)tlv_put_u32(&b, tags[i], i);
 	r = sock_send_fds(sock, buf_head(&b), buf_len(&b), o->fd, OWN_N);
@@ -247,7 +261,7 @@ static int connect_control(struct gate *g, struct err *err)
 
 static int begin(struct gate *g, struct err *err)
 {
-	_cleanup_(own_done) struct own o = {{-1, -1, -1, -1, -1}};
+	_cleanup_(own_done) struct own o = {{-1, -1, -1, -1, -1, -1}};
 	_cleanup_close_ int mine = -1;
 	_cleanup_close_ int child = -1;
 	int sv[2], pidfd, r;
@@ -270,7 +284,10 @@ static int begin(struct gate *g, struct err *err)
 		closep(&pidfd);
 		return err_sys(err, -r, "watch the gate");
 	}
-	return connect_control(g, err);
+	r = connect_control(g, err);
+	if (r == 0)
+		gate_push_ports(g->sb);
+	return r;
 }
 
 static struct gate *gate_new(struct sandbox *sb)
@@ -288,7 +305,8 @@ int gate_start(struct sandbox *sb, struct err *err)
 	int r;
 
 	gate_stop(sb);
-	r = begin(gate_new(sb), err);
+	r = ports_open(sb, true, err);
+	r = r ? r : begin(gate_new(sb), err);
 	if (r < 0)
 		gate_stop(sb);
 	return r;
@@ -323,6 +341,15 @@ static void on_ended(struct loop *l, struct watch *w, uint32_t events)
 	loop_timer(l, &g->again, young ? AGAIN_MS : 0, on_again);
 }
 
+/* It has them still, and nobody else may open them: the answer brings them. */
+static void take_ports(struct gate *g)
+{
+	uint8_t head[FRAME_HEAD];
+
+	frame_head(head, GF_PORTS_TAKE, 0);
+	(void)send(g->ctl.fd, head, sizeof(head), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void gate_adopt(struct sandbox *sb, const struct proc_id *id)
 {
 	struct gate *g = gate_new(sb);
@@ -330,6 +357,8 @@ void gate_adopt(struct sandbox *sb, const struct proc_id *id)
 	int pidfd = id->pid > 0 ? proc_open(id) : -ESRCH;
 
 	g->id = *id;
+	if (pidfd < 0)
+		(void)ports_open(sb, false, NULL);
 	if (pidfd < 0 ||
 		loop_watch(&sb->d->loop, &g->ended, pidfd, EPOLLIN, on_ended) <
 			0) {
@@ -343,6 +372,7 @@ void gate_adopt(struct sandbox *sb, const struct proc_id *id)
 		return;
 	}
 	gate_push(sb);
+	take_ports(g);
 }
 
 pid_t gate_pid(const struct sandbox *sb)
@@ -370,6 +400,31 @@ void gate_push(struct sandbox *sb)
 	}
 }
 
+void gate_push_ports(struct sandbox *sb)
+{
+	_cleanup_(buf_done) struct buf b, body;
+	int fds[GATE_PORTS_MAX];
+	size_t n;
+
+	if (!sb->gate || sb->gate->ctl.fd < 0)
+		return; /* the next one gets them when it starts */
+	buf_init(&b, GATE_CONTROL_MAX);
+	buf_init(&body, GATE_CONTROL_MAX - FRAME_HEAD);
+	n = ports_put(sb, &body, fds);
+	(void)frame_put(&b, GF_PORTS, buf_head(&body), buf_len(&body));
+	if (sock_send_fds(sb->gate->ctl.fd, buf_head(&b), buf_len(&b), fds, n) <
+		0)
+		(void)proc_signal(sb->gate->ended.fd, SIGKILL);
+}
+
+/* Of a gate that was adopted. What it does not have is opened. */
+static void on_ports(struct gate *g, const struct frame *f, int fds[], size_t n)
+{
+	ports_adopt(g->sb, f->p, f->len, fds, n);
+	(void)ports_open(g->sb, false, NULL);
+	gate_push_ports(g->sb);
+}
+
 static void on_message(struct gate *g, const struct frame *f)
 {
 	struct tlv_iter it = tlv_iter(f->p, f->len);
@@ -394,19 +449,25 @@ static void on_ctl(struct loop *l, struct watch *w, uint32_t events)
 {
 	struct gate *g = container_of(w, struct gate, ctl);
 	_cleanup_(buf_done) struct buf in;
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
 	struct frame f;
 	ssize_t n;
 
 	buf_init(&in, GATE_CONTROL_MAX);
-	n = recv(w->fd, buf_reserve(&in, GATE_CONTROL_MAX), GATE_CONTROL_MAX,
-		MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = sock_recv_fds(w->fd, buf_reserve(&in, GATE_CONTROL_MAX),
+		GATE_CONTROL_MAX, fds, FD_PASS_MAX, &n_fds);
+	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n <= 0) {
 		close_watch(l, &g->ctl); /* its end comes by the pidfd */
 		return;
 	}
 	buf_add(&in, (size_t)n);
-	if (frame_peek(&in, &f) > 0)
+	if (frame_peek(&in, &f) > 0 && f.type == GF_PORTS)
+		on_ports(g, &f, fds, n_fds);
+	else if (frame_peek(&in, &f) > 0)
 		on_message(g, &f);
+	for (size_t i = 0; i < n_fds; i++)
+		closep(&fds[i]);
 }

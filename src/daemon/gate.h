@@ -23,5 +23,7 @@ void gate_free(struct sandbox *sb);
 pid_t gate_pid(const struct sandbox *sb);
 /* The rules changed. */
 void gate_push(struct sandbox *sb);
+/* The published ports changed. */
+void gate_push_ports(struct sandbox *sb);
 
 #endif

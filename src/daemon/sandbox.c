@@ -4,6 +4,7 @@
 #include "daemon/control.h"
 #include "daemon/gate.h"
 #include "daemon/names.h"
+#include "daemon/ports.h"
 
 #include "base/log.h"
 
@@ -203,6 +204,7 @@ void sandbox_free(struct sandbox *sb)
 
 	control_close(sb);
 	gate_free(sb);
+	ports_free(sb);
 	loop_untimer(l, &sb->boot);
 	loop_untimer(l, &sb->life);
 	loop_untimer(l, &sb->stop);

@@ -2,6 +2,7 @@
 #include "daemon/spec.h"
 
 #include "daemon/names.h"
+#include "daemon/ports.h"
 
 #include "wire/agent.h"
 
@@ -12,6 +13,7 @@ struct raw {
 	struct spec s;
 	json_t *workspaces;
 	json_t *env;
+	json_t *publish;
 };
 
 static const struct field spec_fields[] = {
@@ -27,6 +29,14 @@ static const struct field spec_fields[] = {
 	{"pids", FIELD_U32, offsetof(struct raw, s.pids), 0, UINT32_MAX},
 	{"timeout_ms", FIELD_U64, offsetof(struct raw, s.timeout_ms), 0,
 		INT64_MAX},
+	{"net_rate_up", FIELD_U64, offsetof(struct raw, s.rate_up), 0,
+		INT64_MAX},
+	{"net_rate_down", FIELD_U64, offsetof(struct raw, s.rate_down), 0,
+		INT64_MAX},
+	{"net_quota", FIELD_U64, offsetof(struct raw, s.quota), 0, INT64_MAX},
+	{"ask", FIELD_BOOL, offsetof(struct raw, s.ask)},
+	{"publish", FIELD_JSON, offsetof(struct raw, publish),
+		.json = JSON_ARRAY},
 	{"engine", FIELD_STR, offsetof(struct raw, s.engine), 0, 32},
 	{"remove", FIELD_BOOL, offsetof(struct raw, s.remove)},
 	{"env", FIELD_JSON, offsetof(struct raw, env), .json = JSON_OBJECT},
@@ -47,6 +57,7 @@ void spec_done(struct spec *s)
 		free(s->workspaces[i].guest);
 	}
 	free(s->workspaces);
+	free(s->publish);
 	free(s->name);
 	free(s->template);
 	free(s->engine);
@@ -166,6 +177,9 @@ int spec_read(
 		r = read_workspaces(&raw.s, raw.workspaces, err);
 	if (r == 0)
 		r = read_env(&raw.s, raw.env, err);
+	if (r == 0 && raw.publish)
+		r = publish_read(
+			raw.publish, &raw.s.publish, &raw.s.n_publish, err);
 	if (r < 0)
 		return r;
 	fill_defaults(&raw.s, host);
@@ -187,12 +201,15 @@ json_t *spec_json(const struct spec *s)
 				w->read_only));
 	}
 	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:b, s:O}",
+			 " s:b, s:O, s:I, s:I, s:I, s:b, s:o}",
 		"name", s->name ? json_string(s->name) : json_null(),
 		"template", s->template, "engine", s->engine, "workspaces", ws,
 		"cpus", (json_int_t)s->cpus, "memory", (json_int_t)s->memory,
 		"disk", (json_int_t)s->disk, "docker_disk",
 		(json_int_t)s->docker_disk, "pids", (json_int_t)s->pids,
 		"timeout_ms", (json_int_t)s->timeout_ms, "remove", s->remove,
-		"env", s->env);
+		"env", s->env, "net_rate_up", (json_int_t)s->rate_up,
+		"net_rate_down", (json_int_t)s->rate_down, "net_quota",
+		(json_int_t)s->quota, "ask", s->ask, "publish",
+		publish_json(s->publish, s->n_publish));
 }

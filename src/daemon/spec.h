@@ -33,6 +33,19 @@ struct workspace {
 	bool read_only;
 };
 
+#define SPEC_RATE_MIN (1 * KIB)
+#define SPEC_RATE_MAX (1024 * GIB)
+#define SPEC_QUOTA_MAX (1024 * 1024 * GIB)
+#define SPEC_PORTS_MAX 32u
+
+/* A port of the guest that the host listens for. */
+struct publish {
+	char address[46];   /* "": 127.0.0.1 and ::1 */
+	uint16_t host_port; /* 0: any that is free */
+	uint16_t port;      /* of the guest */
+	uint16_t last;      /* host port that was used last; 0 */
+};
+
 struct spec {
 	char *name; /* NULL: to be chosen */
 	char *template;
@@ -45,6 +58,12 @@ struct spec {
 	uint64_t disk;
 	uint64_t docker_disk;
 	uint64_t timeout_ms; /* 0 = none */
+	uint64_t rate_up;    /* of the network, bytes a second; 0 = none */
+	uint64_t rate_down;
+	uint64_t quota; /* bytes both ways; 0 = none */
+	bool ask;       /* what no rule speaks of waits for the person */
+	struct publish *publish;
+	size_t n_publish;
 	bool remove;
 	json_t *env; /* object of strings */
 };

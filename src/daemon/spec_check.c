@@ -3,6 +3,7 @@
 #include "daemon/spec.h"
 
 #include "daemon/names.h"
+#include "daemon/ports.h"
 
 #include "base/opt.h"
 #include "wire/agent.h"
@@ -34,6 +35,23 @@ static int check_count(const char *what, uint64_t v, uint64_t min, uint64_t max,
 		(unsigned long long)max);
 }
 
+/* Slower than this and not even a name is answered in time. */
+static int check_network(const struct spec *s, struct err *err)
+{
+	int r = 0;
+
+	if (s->rate_up)
+		r = check_size("net-rate up", s->rate_up, SPEC_RATE_MIN,
+			SPEC_RATE_MAX, err);
+	if (r == 0 && s->rate_down)
+		r = check_size("net-rate down", s->rate_down, SPEC_RATE_MIN,
+			SPEC_RATE_MAX, err);
+	if (r == 0 && s->quota)
+		r = check_size("net-quota", s->quota, SPEC_RATE_MIN,
+			SPEC_QUOTA_MAX, err);
+	return r;
+}
+
 static int check_limits(
 	const struct spec *s, const struct host *host, struct err *err)
 {
@@ -56,6 +74,8 @@ static int check_limits(
 	if (r == 0 && s->timeout_ms > 0)
 		r = check_count("timeout_ms", s->timeout_ms, SPEC_TIMEOUT_MIN,
 			SPEC_TIMEOUT_MAX, err);
+	if (r == 0)
+		r = check_network(s, err);
 	return r;
 }
 
@@ -180,6 +200,8 @@ int spec_check(const struct spec *s, const struct host *host,
 		r = check_limits(s, host, err);
 	if (r == 0)
 		r = check_workspaces(s, paths, err);
+	if (r == 0)
+		r = ports_check(s->publish, s->n_publish, err);
 	return r;
 }
 

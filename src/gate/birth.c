@@ -49,6 +49,8 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 		return claim(t, p, &b->dir);
 	case BT_GATE_POLICY:
 		return claim(t, p, &b->policy);
+	case BT_GATE_RUN:
+		return claim(t, p, &b->run);
 	case BT_GATE_RATE_UP:
 		return tlv_u64(t, &b->rate_up);
 	case BT_GATE_RATE_DOWN:
@@ -84,7 +86,8 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 		.dns = -1,
 		.control = -1,
 		.dir = -1,
-		.policy = -1};
+		.policy = -1,
+		.run = -1};
 	n = sock_recv_fds(sock, msg, BIRTH_MAX, p.fd, FD_PASS_MAX, &p.n);
 	if (n <= 0)
 		return err_sys(err, n ? (int)-n : EPIPE,
@@ -95,7 +98,7 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 	if (r < 0)
 		return err_sys(err, -r, "bad configuration message");
 	if (!b->name || b->egress < 0 || b->dns < 0 || b->control < 0 ||
-		b->dir < 0 || b->policy < 0)
+		b->dir < 0 || b->policy < 0 || b->run < 0)
 		return err_set(
 			err, EINVAL, "the configuration message lacks a part");
 	return 0;
@@ -103,7 +106,8 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 
 void birth_done(struct birth *b)
 {
-	int *fds[] = {&b->egress, &b->dns, &b->control, &b->dir, &b->policy};
+	int *fds[] = {
+		&b->egress, &b->dns, &b->control, &b->dir, &b->policy, &b->run};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		closep(fds[i]);

@@ -18,6 +18,7 @@ struct birth {
 	int control;
 	int dir;
 	int policy;
+	int run;
 	uint64_t rate_up;
 	uint64_t rate_down;
 	uint64_t quota;

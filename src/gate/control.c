@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "gate/ports.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -87,7 +88,14 @@ static int set_limits(struct gate *g, const struct frame *f)
 	return reply(g, GF_DONE, NULL);
 }
 
-static int on_record(struct gate *g, const struct buf *in, int fd)
+static int set_ports(struct gate *g, const struct frame *f, int *fds, size_t n)
+{
+	int r = ports_set(g, f->p, f->len, fds, n);
+
+	return r < 0 ? r : reply(g, GF_DONE, NULL);
+}
+
+static int on_record(struct gate *g, const struct buf *in, int *fds, size_t n)
 {
 	struct err err = {0};
 	struct frame f;
@@ -97,15 +105,19 @@ static int on_record(struct gate *g, const struct buf *in, int fd)
 		return -EBADMSG;
 	switch (f.type) {
 	case GF_POLICY:
-		if (fd < 0)
+		if (n != 1)
 			return -EBADMSG;
-		if (gate_set_policy(g, fd, &err) < 0)
+		if (gate_set_policy(g, fds[0], &err) < 0)
 			return reply_failed(g, &err);
 		return reply(g, GF_DONE, NULL);
 	case GF_LIMITS:
 		return set_limits(g, &f);
 	case GF_STATS:
 		return reply_stats(g);
+	case GF_PORTS:
+		return set_ports(g, &f, fds, n);
+	case GF_PORTS_TAKE:
+		return ports_give(g, g->client.fd);
 	default:
 		return -EBADMSG;
 	}
@@ -115,19 +127,21 @@ static void on_client(struct loop *l, struct watch *w, uint32_t events)
 {
 	struct gate *g = container_of(w, struct gate, client);
 	_cleanup_(buf_done) struct buf in;
-	_cleanup_close_ int fd = -1;
+	int fds[FD_PASS_MAX];
 	size_t n_fds = 0;
 	ssize_t n;
 
 	buf_init(&in, GATE_CONTROL_MAX);
 	n = sock_recv_fds(w->fd, buf_reserve(&in, GATE_CONTROL_MAX),
-		GATE_CONTROL_MAX, &fd, 1, &n_fds);
+		GATE_CONTROL_MAX, fds, FD_PASS_MAX, &n_fds);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n > 0)
 		buf_add(&in, (size_t)n);
-	if (n <= 0 || on_record(g, &in, fd) < 0)
+	if (n <= 0 || on_record(g, &in, fds, n_fds) < 0)
 		client_close(g);
+	for (size_t i = 0; i < n_fds; i++)
+		closep(&fds[i]);
 }
 
 /* The newest coved is the one that lives. */

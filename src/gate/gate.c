@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gate/judge.h"
+#include "gate/ports.h"
 #include "gate/stream.h"
 #include "jail/jail.h"
 #include <errno.h>
@@ -26,13 +27,15 @@ static void listen_again(struct loop *l, struct timer *t)
 
 	(void)loop_watch(l, &g->egress, g->birth.egress, EPOLLIN, on_egress);
 	(void)loop_watch(l, &g->dns, g->birth.dns, EPOLLIN, on_dns);
+	ports_listen(g, true);
 }
 
 /* Out of descriptors: the backlog waits until some are closed again. */
-static void pause_listening(struct gate *g)
+void gate_pause(struct gate *g)
 {
 	loop_unwatch(&g->loop, &g->egress);
 	loop_unwatch(&g->loop, &g->dns);
+	ports_listen(g, false);
 	loop_timer(&g->loop, &g->accept_again, ACCEPT_PAUSE_MS, listen_again);
 }
 
@@ -44,7 +47,7 @@ static void accept_some(
 			listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-			pause_listening(g);
+			gate_pause(g);
 		if (fd < 0)
 			return;
 		if (g->n_streams >= GATE_STREAMS_MAX) {
@@ -56,9 +59,14 @@ static void accept_some(
 	}
 }
 
+static void take_stream(struct gate *g, int fd)
+{
+	(void)stream_new(g, fd);
+}
+
 static void on_egress(struct loop *l, struct watch *w, uint32_t events)
 {
-	accept_some(container_of(w, struct gate, egress), w->fd, stream_new);
+	accept_some(container_of(w, struct gate, egress), w->fd, take_stream);
 }
 
 static void on_dns(struct loop *l, struct watch *w, uint32_t events)
@@ -85,6 +93,7 @@ int gate_open(struct gate *g, struct err *err)
 		return err_sys(err, -r, "event loop");
 	list_init(&g->streams);
 	list_init(&g->queries);
+	list_init(&g->ports);
 	g->client.fd = -1;
 	g->uid = geteuid();
 	g->audit.fd = -1;
@@ -96,10 +105,12 @@ int gate_open(struct gate *g, struct err *err)
 int gate_jail(struct gate *g, int birth_fd, struct err *err)
 {
 	const struct birth *b = &g->birth;
-	const int keep[] = {
-		b->egress, b->dns, b->control, b->dir, b->policy, birth_fd};
+	const int keep[] = {b->egress, b->dns, b->control, b->dir, b->policy,
+		b->run, birth_fd};
 	struct jail_files files = {
-		.entry = {{&b->dir, "log", false}}, .n = 1, .network = true};
+		.entry = {{&b->dir, "log", false}, {&b->run, "run", true}},
+		.n = 2,
+		.network = true};
 	int r = jail_fds(keep, ARRAY_SIZE(keep), err);
 
 	r = r ? r : gate_open(g, err);
@@ -217,6 +228,7 @@ void gate_done(struct gate *g)
 	if (g->scratch) {
 		streams_done(g);
 		queries_done(g);
+		ports_done(g);
 		control_done(g);
 		loop_unwatch(&g->loop, &g->egress);
 		loop_unwatch(&g->loop, &g->dns);

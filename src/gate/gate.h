@@ -43,6 +43,7 @@ struct gate {
 	uid_t uid;           /* whose coved it must be */
 	struct list streams; /* struct stream.link */
 	struct list queries; /* struct query.link: DNS streams */
+	struct list ports;   /* struct port.link: see ports.h */
 	size_t n_streams;
 	struct timer throttle; /* wakes streams that wait for tokens */
 	struct timer accept_again;
@@ -65,6 +66,11 @@ int gate_set_policy(struct gate *g, int fd, struct err *err);
 void gate_limits(struct gate *g, uint64_t up, uint64_t down, uint64_t quota);
 /* The byte counters grew: true when the quota is used up (and then all is). */
 bool gate_spend(struct gate *g, uint64_t up, uint64_t down);
+
+/* Out of descriptors: nothing is accepted for a moment. */
+void gate_pause(struct gate *g);
+/* ports.c */
+void ports_listen(struct gate *g, bool on);
 
 /* control.c */
 int control_init(struct gate *g, struct err *err);

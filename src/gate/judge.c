@@ -280,6 +280,8 @@ void judge_again(struct gate *g)
 	list_for_each_safe (it, &g->streams) {
 		struct stream *s = list_entry(it, struct stream, link);
 
+		if (s->inbound)
+			continue;
 		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
 			s->state != ST_RELAY)
 			continue;

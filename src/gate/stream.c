@@ -2,6 +2,7 @@
 #include "gate/stream.h"
 
 #include "gate/judge.h"
+#include "gate/ports.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +33,9 @@ void stream_note(struct stream *s, const char *verdict, const char *reason)
 		.proto = s->head[1] == EGRESS_UDP ? "udp" : "tcp",
 		.target = stream_target(s, target, sizeof(target)),
 		.port = s->port,
-		.path = s->by_name ? "tunnel" : "raw",
+		.path = s->inbound   ? "port"
+			: s->by_name ? "tunnel"
+				     : "raw",
 		.verdict = verdict,
 		.rule = s->rule,
 		.reason = reason,
@@ -357,6 +360,9 @@ static void on_guest(struct loop *l, struct watch *w, uint32_t events)
 		/* Watched for nothing but the hang-up. */
 		stream_reset(s, "end", "the guest gave up");
 		break;
+	case ST_KNOCK:
+		ports_knock(s);
+		break;
 	case ST_RELAY:
 		relay(s, &s->guest, events);
 		break;
@@ -388,7 +394,7 @@ static void on_timer(struct loop *l, struct timer *t)
 	close_all(s, true);
 }
 
-void stream_new(struct gate *g, int fd)
+struct stream *stream_new(struct gate *g, int fd)
 {
 	struct stream *s = xnew(struct stream);
 
@@ -400,11 +406,12 @@ void stream_new(struct gate *g, int fd)
 	if (loop_watch(&g->loop, &s->guest.w, fd, EPOLLIN, on_guest) < 0) {
 		closep(&fd);
 		free(s);
-		return;
+		return NULL;
 	}
 	list_add_tail(&g->streams, &s->link);
 	g->n_streams++;
 	loop_timer(&g->loop, &s->timer, STREAM_HEAD_MS, on_timer);
+	return s;
 }
 
 void stream_wait(struct stream *s, enum stream_state state)

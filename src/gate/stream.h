@@ -6,6 +6,8 @@
  *
  *   HEAD -> (DENY | LOOKUP -> DIAL -> RELAY) -> freed by the loop
  *
+ * A connection to a published port is one as well (ports.h): KNOCK -> RELAY.
+ *
  * Nothing is buffered while both sides keep up: bytes go through the gate's
  * one scratch buffer, and only what a slow reader left over is kept (at most
  * GATE_SCRATCH each way), while nothing more is read for it. Loop thread only.
@@ -28,6 +30,7 @@ enum stream_state {
 	ST_DIAL,
 	ST_RELAY,
 	ST_DENY,
+	ST_KNOCK, /* a published port: the guest is being asked */
 	ST_DRAIN, /* the refusal was written; until the guest closes */
 	ST_DEAD,
 };
@@ -41,13 +44,14 @@ struct side {
 };
 
 struct stream {
-	struct list link;
+	struct list link; /* gate.streams */
 	struct gate *g;
 	enum stream_state state;
 	struct side guest, net;
 	uint8_t head[EGRESS_HEAD];
 	uint8_t head_len;
 	bool by_name;
+	bool inbound;  /* from a published port; addr is who connected */
 	bool sniffing; /* the first bytes of the guest are not judged yet */
 	bool throttled;
 	bool no_rule;    /* refused because no rule allows it */
@@ -65,8 +69,8 @@ struct stream {
 	struct task free_task;
 };
 
-/* Takes the accepted descriptor over. */
-void stream_new(struct gate *g, int fd);
+/* Takes the descriptor of the guest's side over; NULL: it could not. */
+struct stream *stream_new(struct gate *g, int fd);
 /* Resets it at once; verdict for the log, or NULL for none. */
 void stream_reset(struct stream *s, const char *verdict, const char *reason);
 /* Tokens may be there again. */

@@ -5,6 +5,10 @@
  * datagram follows as le16 length and payload, both ways. There is no answer:
  * a refused stream is reset.
  *
+ * The other way, a published port: the gate opens a stream to PORT_INBOUND of
+ * the guest and begins it with the same header, the address being zero. The
+ * agent connects to that port of the guest's own loopback, or resets.
+ *
  * A stream to PORT_DNS carries DNS messages as on TCP (RFC 1035 4.2.2): a
  * big-endian 16-bit length before each.
  */

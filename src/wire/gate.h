@@ -10,6 +10,9 @@
  *            streams; FAILED leaves the old ones.
  *   LIMITS   GT_RATE_UP, GT_RATE_DOWN, GT_QUOTA; DONE
  *   STATS    STATS with GT_*
+ *   PORTS    GT_PORT*, with one listening socket each: they take the place of
+ *            the ones before. DONE
+ *   PORTS_TAKE  PORTS with the listeners that are there, for a new coved
  *   EVENT    from the gate, unasked: GT_EVENT GT_TEXT
  */
 #ifndef WIRE_GATE_H
@@ -25,6 +28,8 @@ enum gate_frame {
 	GF_LIMITS = 4,
 	GF_STATS = 5,
 	GF_EVENT = 6,
+	GF_PORTS = 7,
+	GF_PORTS_TAKE = 8,
 };
 
 enum gate_tag {
@@ -41,9 +46,17 @@ enum gate_tag {
 	GT_BYTES_UP = 13, /* from the guest */
 	GT_BYTES_DOWN = 14,
 	GT_QUERIES = 15,
+	GT_PORT = 20, /* nested, GP_*: a published port */
+};
+
+/* Inside GT_PORT. */
+enum gate_port_tag {
+	GP_FD = 1,    /* u32 fd index: listening TCP socket */
+	GP_GUEST = 2, /* u32: the guest's port */
 };
 
 #define GATE_CONTROL_MAX 4096u     /* a record */
+#define GATE_PORTS_MAX 64u         /* listeners */
 #define GATE_POLICY_MAX (4u << 20) /* bytes of rules */
 
 #endif

@@ -17,6 +17,7 @@
 #define PORT_CONTROL 1024u /* guest dials out when it is up */
 #define PORT_EXEC 1025u    /* guest listens: exec and file streams */
 #define PORT_SHARE 1026u   /* guest listens: cove-devices revokes caches */
+#define PORT_INBOUND 1027u /* guest listens: published ports */
 #define PORT_DNS 53u       /* guest dials the gate */
 #define PORT_EGRESS 3128u  /* guest dials the gate */
 

@@ -129,12 +129,13 @@ class Gate:
         os.makedirs(self.dir + "/net", exist_ok=True)
         d = os.open(self.dir + "/net", os.O_PATH | os.O_DIRECTORY)
         p = memfd(rules)
+        run = os.open(self.dir, os.O_PATH | os.O_DIRECTORY)
         mine, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         body = (u32(1, 1) + tlv(2, name.encode()) + u32(60, 0) + u32(61, 1)
-                + u32(62, 2) + u32(63, 3) + u32(64, 4))
+                + u32(62, 2) + u32(63, 3) + u32(64, 4) + u32(68, 5))
         socket.send_fds(mine, [body], [egress.fileno(), dns.fileno(),
-                                       ctl.fileno(), d, p])
+                                       ctl.fileno(), d, p, run])
         fd = theirs.fileno()
 
         def child():
@@ -148,6 +149,7 @@ class Gate:
         for s in (egress, dns, ctl, mine):
             s.close()
         os.close(d)
+        os.close(run)
         os.close(p)
         self.ctl = None
 

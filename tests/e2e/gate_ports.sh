@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Published ports of a real guest: loopback, both families, ephemeral ones,
+# restarts of everything, a busy port, --unpublish.
+. "$(dirname "$0")/lib.sh"
+base=$((20000 + RANDOM % 20000))
+C() { timeout 120 "$COVE" "$@" </dev/null 2>&1; }
+get() { curl -sS -m 20 "$@" 2>&1; }
+port_of() { # guest port -> host port
+	"$COVE" ports box --json | python3 -c 'import json,sys
+for p in json.load(sys.stdin)["ports"]:
+	if p["port"] == int(sys.argv[1]): print(p["host_port"])' "$1"
+}
+serve() { # guest port, text
+	C exec -d box python3 -c "
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        b = b'$2 from %s' % self.client_address[0].encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(b)))
+        self.end_headers()
+        self.wfile.write(b)
+    do_POST = lambda self: (self.rfile.read(int(self.headers['Content-Length'])), self.do_GET())
+http.server.ThreadingHTTPServer(('127.0.0.1', $1), H).serve_forever()"
+}
+up() { wait_for 60 curl -sf -m 5 "http://127.0.0.1:$1/"; }
+
+like "no port of the sandbox" "$(C create --name box -p 99999)" \
+	"no port of the sandbox"
+like "only TCP" "$(C create --name box -p 53:53/udp)" "only TCP"
+like "it is created with two ports" \
+	"$(C create --name box -p "$base:8000" -p 9000 shell)" "box"
+like "they are listed" "$(C ports box)" "localhost +$base +8000 +open"
+like "and in inspect" "$(C inspect box)" "localhost:$base -> 8000"
+like "nobody serves: the connection ends" "$(get "http://127.0.0.1:$base/")" \
+	"reset|Empty reply"
+serve 8000 one >/dev/null
+serve 9000 two >/dev/null
+up "$base"
+like "over IPv4" "$(get "http://127.0.0.1:$base/")" "one from 127.0.0.1"
+like "over IPv6" "$(get "http://[::1]:$base/")" "one from"
+e=$(port_of 9000)
+like "an ephemeral port" "$(get "http://localhost:$e/")" "two from"
+own=$(hostname -I | awk '{print $1}')
+if [ -n "$own" ]; then
+	like "not from elsewhere" "$(get -m 3 "http://$own:$base/")" \
+		"refused|timed out|[Ff]ailed"
+else
+	skip "not from elsewhere" "this host has no other address"
+fi
+head -c 5000000 /dev/urandom >"$W/big"
+like "5 MB go up" "$(get --data-binary "@$W/big" \
+	"http://127.0.0.1:$base/")" "one from"
+
+python3 -c "import socket,time
+s = socket.socket(); s.bind(('127.0.0.1', $base + 1)); s.listen(); time.sleep(3600)" &
+busy=$!
+trap 'kill $busy 2>/dev/null; cleanup' EXIT
+wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$((base + 1))"
+like "a busy port is refused in words" \
+	"$(C ports box -p "$((base + 1)):8000")" "taken by another program"
+status "with status 1" 1 "$COVE" ports box -p "$((base + 1)):8000"
+like "create refuses it too" \
+	"$(C create --name other -p "$((base + 1)):80" shell)" \
+	"taken by another program"
+kill "$busy"
+C ports box -p "127.0.0.1:$((base + 2)):8000" >/dev/null
+like "one is added" "$(get "http://127.0.0.1:$((base + 2))/")" "one from"
+gate=$(field box 'o["pids_host"]["gate"]')
+kill -9 "$gate"
+like "a killed gate: they are back" \
+	"$(get --retry 8 --retry-all-errors --retry-delay 1 \
+		"http://127.0.0.1:$base/")" "one from"
+C daemon stop >/dev/null
+like "they do not need coved" "$(get "http://127.0.0.1:$base/")" "one from"
+like "a new coved knows them" "$(C ports box)" "localhost +$base +8000 +open"
+is "the ephemeral one too" "$(port_of 9000)" "$e"
+like "and they go on" "$(get "http://localhost:$e/")" "two from"
+C ports box --unpublish "$((base + 2)):8000" >/dev/null
+like "one is taken back" "$(get "http://127.0.0.1:$((base + 2))/")" \
+	"refused|Failed|Couldn"
+C stop box >/dev/null
+like "a stopped sandbox has none" "$(get "http://127.0.0.1:$base/")" \
+	"refused|Failed|Couldn"
+like "which are still known" "$(C ports box)" "localhost +$base +8000 +closed"
+C start box >/dev/null
+serve 8000 again >/dev/null
+up "$base"
+like "a started one has them again" "$(get "http://127.0.0.1:$base/")" \
+	"again from"
+is "the ephemeral one is the same" "$(port_of 9000)" "$e"
+like "the log has them" "$(C policy log box)" "127.0.0.1:8000 +port"
+plan_done
