@@ -38,9 +38,25 @@ static void stop_timer_due(struct loop *l, struct timer *t)
 	/* What survives SIGKILL sits in the kernel; it does not matter. */
 	if (a->killed)
 		loop_stop(l, 0);
-	a->killed = true;
-	(void)kill(-1, SIGKILL);
+	if (a->docker.child && !a->forced) {
+		/* dockerd notes how its containers ended, then it ends too. */
+		a->forced = true;
+		cgroup_signal(a->cgroup.main_fd, SIGKILL);
+		docker_kill_containers(&a->docker);
+	} else {
+		a->killed = true;
+		(void)kill(-1, SIGKILL);
+	}
 	loop_timer(l, t, KILL_WAIT_MS, stop_timer_due);
+}
+
+static bool docker_ended(struct agent *a, pid_t pid)
+{
+	if (!docker_reaped(&a->docker, pid))
+		return false;
+	if (a->stopping)
+		docker_kill_rest(&a->docker);
+	return true;
 }
 
 /*
@@ -53,7 +69,7 @@ static void reap(struct agent *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &ws, WNOHANG)) > 0)
-		if (!revoke_reaped(&a->revoke, pid))
+		if (!revoke_reaped(&a->revoke, pid) && !docker_ended(a, pid))
 			(void)server_reaped(&a->server, pid, ws);
 	if (pid < 0 && errno == ECHILD && a->stopping)
 		loop_stop(&a->loop, 0);
@@ -67,8 +83,14 @@ static void on_shutdown(void *arg, uint64_t timeout_ms)
 		return;
 	a->stopping = true;
 	server_close(&a->server);
-	(void)kill(-1, SIGTERM);
-	(void)kill(-1, SIGCONT);
+	if (docker_stop(&a->docker)) {
+		/* Containers are dockerd's to end. */
+		cgroup_signal(a->cgroup.main_fd, SIGTERM);
+		cgroup_signal(a->cgroup.main_fd, SIGCONT);
+	} else {
+		(void)kill(-1, SIGTERM);
+		(void)kill(-1, SIGCONT);
+	}
 	sessions_hangup_ttys(&a->server.sessions);
 	loop_timer(&a->loop, &a->stop_timer, timeout_ms, stop_timer_due);
 	reap(a);
@@ -155,7 +177,7 @@ static int apply(struct agent *a, struct err *err)
 	if (r < 0)
 		return r;
 	start_network(a);
-	modules_load_rest();
+	a->modules_fd = modules_load_rest();
 	return 0;
 }
 
@@ -170,6 +192,7 @@ static int on_config(void *arg, const void *p, size_t len, struct err *err)
 	if (r < 0)
 		return r;
 	a->env.cgroup_fd = a->cgroup.main_fd;
+	docker_init(&a->docker, &a->loop, &a->env, TAKE_FD(a->modules_fd));
 	a->server.ready = true;
 	return 0;
 }

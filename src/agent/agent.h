@@ -8,6 +8,7 @@
 
 #include "agent/cgroup.h"
 #include "agent/control.h"
+#include "agent/docker.h"
 #include "agent/net.h"
 #include "agent/revoke.h"
 #include "agent/server.h"
@@ -21,9 +22,12 @@ struct agent {
 	struct revoke revoke;
 	struct cgroup cgroup;
 	struct net net;
+	struct docker docker;
+	int modules_fd; /* of modules_load_rest(), for docker_init() */
 	struct timer stop_timer;
 	bool stopping;
-	bool killed;    /* SIGKILL was sent */
+	bool forced;    /* SIGKILL was sent to all but Docker's daemons */
+	bool killed;    /* and to all */
 	bool disk_full; /* reported, until there is room again */
 	bool docker_full;
 };

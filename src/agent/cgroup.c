@@ -4,14 +4,60 @@
 #include "agent/system.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define RESERVE_MIN (16 * MIB)
 #define EVENTS_MAX 1024u
+#define PROCS_MAX (1024u * 1024u)
+#define DEPTH_MAX 16u
+
+static void signal_procs(int dirfd, int signo)
+{
+	_cleanup_free_ char *text = NULL;
+	char *p, *end;
+
+	if (fd_slurp_at(dirfd, "cgroup.procs", PROCS_MAX, &text) < 0)
+		return;
+	for (p = text; *p; p = end + (*end == '\n')) {
+		long pid = strtol(p, &end, 10);
+
+		if (end == p)
+			return;
+		if (pid > 1)
+			(void)kill((pid_t)pid, signo);
+	}
+}
+
+static void signal_tree(int dirfd, int signo, unsigned depth)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!dir)
+		return;
+	signal_procs(fd, signo);
+	while (depth < DEPTH_MAX && (e = readdir(dir))) {
+		_cleanup_close_ int sub = -1;
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		signal_tree(sub, signo, depth + 1);
+	}
+	closedir(dir);
+}
+
+void cgroup_signal(int dirfd, int signo)
+{
+	signal_tree(dirfd, signo, 0);
+}
 
 uint64_t cgroup_counter(const char *text, const char *key)
 {

@@ -43,6 +43,9 @@ struct cgroup {
 int cgroup_setup(struct cgroup *c, struct loop *l, uint32_t pids_max,
 	cgroup_event_fn *event, void *arg, struct err *err);
 
+/* A signal to all processes of a group and of those below it. */
+void cgroup_signal(int dirfd, int signo);
+
 /* The number behind "key " at the start of a line, or 0. */
 uint64_t cgroup_counter(const char *text, const char *key);
 

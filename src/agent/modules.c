@@ -104,13 +104,19 @@ int modules_load_late(const char *last, struct err *err)
 	return late_fd < 0 ? 0 : modules_load(late_fd, last, err);
 }
 
-void modules_load_rest(void)
+int modules_load_rest(void)
 {
 	_cleanup_close_ int fd = TAKE_FD(late_fd);
 	struct err err = {0};
+	pid_t pid;
 
-	if (fd < 0 || fork() != 0)
-		return;
+	if (fd < 0)
+		return -1;
+	pid = fork();
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		return (int)syscall(SYS_pidfd_open, pid, 0);
 	(void)setpriority(PRIO_PROCESS, 0, 10);
 	if (modules_load(fd, NULL, &err) < 0)
 		log_error("late modules: %s", err.text);

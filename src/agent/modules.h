@@ -23,8 +23,9 @@ int modules_load_late(const char *last, struct err *err);
 /*
  * Loads the rest in a child of low priority, which nobody waits for: Docker and
  * programs like iptables find them, a short command does not pay for them.
+ * A pidfd of that child for who does want to wait, or -1.
  */
-void modules_load_rest(void);
+int modules_load_rest(void);
 /* Called at boot: keeps the directory reachable after the switch of root. */
 void modules_keep_late(int modules_dirfd);
 
