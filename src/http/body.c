@@ -81,6 +81,13 @@ static int size_end(struct http_body *b, uint8_t c)
 	return 0;
 }
 
+static int keep_trailer(struct http_body *b, uint8_t c)
+{
+	if (b->trailer && buf_put(b->trailer, &c, 1) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 /* Field lines with the same rules as in the head; they are not kept. */
 static int trailer_byte(struct http_body *b, uint8_t c)
 {
@@ -91,6 +98,8 @@ static int trailer_byte(struct http_body *b, uint8_t c)
 			return -EBADMSG;
 		if (!b->in_line)
 			b->state = ST_DONE;
+		else if (b->trailer && buf_put(b->trailer, "\r\n", 2) < 0)
+			return -EBADMSG;
 		b->cr = b->in_line = b->named = false;
 		return 0;
 	}
@@ -104,9 +113,9 @@ static int trailer_byte(struct http_body *b, uint8_t c)
 		else if (!http_is(c, HTTP_C_TOKEN))
 			return -EBADMSG;
 		b->in_line = true;
-		return 0;
+		return keep_trailer(b, c);
 	}
-	return http_is(c, HTTP_C_VALUE) ? 0 : -EBADMSG;
+	return http_is(c, HTTP_C_VALUE) ? keep_trailer(b, c) : -EBADMSG;
 }
 
 static int chunk_byte(struct http_body *b, uint8_t c)

@@ -144,11 +144,12 @@ struct http_body {
 	enum http_framing framing;
 	uint64_t left; /* of the body, or of the chunk in hand */
 	unsigned state;
-	unsigned digits;  /* of the chunk size in hand */
-	unsigned counted; /* bytes of extension or trailer so far */
-	bool cr;          /* the last byte was CR */
-	bool named;       /* a trailer line has had its colon */
-	bool in_line;     /* a trailer line has begun */
+	unsigned digits;     /* of the chunk size in hand */
+	unsigned counted;    /* bytes of extension or trailer so far */
+	bool cr;             /* the last byte was CR */
+	bool named;          /* a trailer line has had its colon */
+	bool in_line;        /* a trailer line has begun */
+	struct buf *trailer; /* borrowed; gets the trailer lines, or NULL */
 };
 
 void http_body_init(struct http_body *b, const struct http_head *h);
@@ -156,8 +157,9 @@ void http_body_init(struct http_body *b, const struct http_head *h);
  * Consumes bytes: *ret_used of them, and hands out at most one piece of body
  * (*ret_data inside data, *ret_len possibly 0). 1: the body is complete and
  * the bytes after *ret_used belong to the next message. 0: call again with
- * the rest, or with more bytes. -EBADMSG: refused. Trailers are checked and
- * dropped.
+ * the rest, or with more bytes. -EBADMSG: refused. Trailers are checked; they
+ * go into b->trailer when it is set (of HTTP_TRAILER_MAX), each line with its
+ * CRLF, or are dropped.
  */
 int http_body_feed(struct http_body *b, const void *data, size_t len,
 	size_t *ret_used, const uint8_t **ret_data, size_t *ret_len);
