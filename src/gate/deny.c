@@ -39,7 +39,7 @@ static void put_body(const struct stream *s, struct buf *b)
 			s->g->birth.name);
 }
 
-void deny_answer(const struct stream *s, struct buf *out)
+void deny_answer(const struct stream *s, bool keep, struct buf *out)
 {
 	struct buf body;
 
@@ -49,7 +49,8 @@ void deny_answer(const struct stream *s, struct buf *out)
 	(void)http_put_field(out, "Content-Type", "text/plain");
 	(void)http_put_field(
 		out, "Cove-Denied", s->rule[0] ? s->rule : "default");
-	(void)http_put_field(out, "Connection", "close");
+	if (!keep)
+		(void)http_put_field(out, "Connection", "close");
 	(void)http_put_length(out, buf_len(&body));
 	(void)http_put_end(out);
 	(void)buf_put(out, buf_head(&body), buf_len(&body));

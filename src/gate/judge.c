@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gate/judge.h"
 
-#include "http/http.h"
+#include "gate/open.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static struct policy_question question(const struct stream *s)
+struct policy_question judge_question(const struct stream *s)
 {
 	return (struct policy_question){
 		.sandbox = s->g->birth.name,
@@ -17,7 +17,7 @@ static struct policy_question question(const struct stream *s)
 	};
 }
 
-static void keep_rule(struct stream *s, const struct policy_rule *rule)
+void judge_keep_rule(struct stream *s, const struct policy_rule *rule)
 {
 	(void)snprintf(s->rule, sizeof(s->rule), "%s", rule ? rule->id : "");
 }
@@ -34,7 +34,7 @@ void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
 
 static void refuse_by(struct stream *s, const struct policy_answer *a)
 {
-	keep_rule(s, a->rule);
+	judge_keep_rule(s, a->rule);
 	s->no_rule = !a->rule;
 	judge_refuse(s, 403, "deny",
 		a->rule ? "a rule denies it" : "no rule allows it");
@@ -68,7 +68,7 @@ static void dial(struct stream *s, const struct address *addrs, size_t n)
 static size_t filter(struct stream *s, const struct address *addrs, size_t n,
 	struct address out[DIAL_MAX])
 {
-	struct policy_question q = question(s);
+	struct policy_question q = judge_question(s);
 	char text[64];
 	size_t kept = 0;
 
@@ -80,7 +80,7 @@ static size_t filter(struct stream *s, const struct address *addrs, size_t n,
 			out[kept++] = addrs[i];
 			continue;
 		}
-		keep_rule(s, a.rule);
+		judge_keep_rule(s, a.rule);
 		(void)snprintf(s->reason, sizeof(s->reason),
 			"%s is a %s address that no rule names",
 			address_format(&addrs[i], text, sizeof(text)),
@@ -133,8 +133,9 @@ static void dial_host(struct stream *s)
 
 static void allow(struct stream *s, const struct policy_answer *a)
 {
-	keep_rule(s, a->rule);
-	s->sniffing = s->by_name;
+	judge_keep_rule(s, a->rule);
+	s->judged = a->verdict == POLICY_OPEN;
+	s->sniffing = s->by_name || s->judged;
 	stream_wait(s, ST_LOOKUP);
 	if (!s->by_name)
 		dial_allowed(s, &s->addr, 1);
@@ -184,53 +185,42 @@ void judge_head(struct stream *s)
 		judge_refuse(s, 403, "deny", "the network quota is used up");
 		return;
 	}
-	q = question(s);
+	q = judge_question(s);
 	a = policy_ask(&s->g->policy, &q);
-	if (a.verdict == POLICY_ALLOW) {
-		allow(s, &a);
-	} else if (a.verdict == POLICY_OPEN) {
-		keep_rule(s, a.rule);
-		judge_refuse(s, 403, "deny",
-			"rules with a method or a path cannot be enforced "
-			"here yet");
-	} else {
+	if (a.verdict == POLICY_DENY)
 		refuse_by(s, &a);
-	}
+	else
+		allow(s, &a);
 }
 
-/* RFC 9112 section 3.2: the authority may carry a port. */
-static bool host_fits(const struct stream *s, const char *p, size_t len)
+/*
+ * A request line of HTTP, whatever its method: nobody else ends a first line
+ * with a version. MORE while it may still become one.
+ */
+static enum judge_first looks_http(const uint8_t *p, size_t len)
 {
-	const char *colon = memrchr(p, ':', len);
-	struct hostname n;
+	const uint8_t *lf = memchr(p, '\n', len);
+	size_t line = lf ? (size_t)(lf - p) : len, n = 0;
 
-	if (colon &&
-		strspn(colon + 1, "0123456789") >=
-			len - (size_t)(colon + 1 - p))
-		len = (size_t)(colon - p);
-	return name_parse(p, len, &n) == 0 && name_equal(&n, &s->name);
+	while (n < line && n < 33 &&
+		((p[n] >= 'A' && p[n] <= 'Z') || p[n] == '-' || p[n] == '_'))
+		n++;
+	if (n == 0 || n == 33 || (n < line && p[n] != ' '))
+		return JUDGE_PASS;
+	if (lf)
+		return memmem(p, line, " HTTP/", 6) ? JUDGE_OPEN : JUDGE_PASS;
+	return len < SNI_PEEK_MAX ? JUDGE_MORE : JUDGE_PASS;
 }
 
-static enum judge_first first_http(
+/* A tunnel, unless rules would look into it. */
+static enum judge_first tls_as_it_is(
 	const struct stream *s, char *why, size_t len)
 {
-	_cleanup_free_ struct http_parser *p = xnew(struct http_parser);
-	struct http_head *h = &p->head;
-	int r;
-
-	http_parser_init(p, HTTP_REQUEST);
-	r = http_parse(p, buf_head(&s->first), buf_len(&s->first));
-	if (r == 0)
-		return JUDGE_MORE;
-	if (r < 0) {
-		(void)snprintf(why, len, "refused HTTP: %s", p->why);
-		return JUDGE_REFUSE;
-	}
-	if (h->authority.len == 0 ||
-		host_fits(s, http_ptr(h, h->authority), h->authority.len))
+	if (!s->judged)
 		return JUDGE_PASS;
-	(void)snprintf(why, len, "its Host names another host, %.*s",
-		(int)MIN(h->authority.len, 100u), http_ptr(h, h->authority));
+	(void)snprintf(why, len,
+		"rules look at its methods or paths, and TLS is not opened "
+		"here yet");
 	return JUDGE_REFUSE;
 }
 
@@ -238,39 +228,53 @@ enum judge_first judge_first(const struct stream *s, char *why, size_t len)
 {
 	const uint8_t *p = buf_head(&s->first);
 	size_t n = buf_len(&s->first);
+	enum judge_first r;
 	struct hostname sni;
 
 	switch (sni_parse(p, n, &sni)) {
 	case SNI_MORE:
 		return JUDGE_MORE;
 	case SNI_NONE:
-		return JUDGE_PASS;
+		return tls_as_it_is(s, why, len);
 	case SNI_BAD:
 		(void)snprintf(why, len, "its TLS greeting is broken");
 		return JUDGE_REFUSE;
 	case SNI_NAME:
-		if (name_equal(&sni, &s->name))
-			return JUDGE_PASS;
+		if (s->by_name && name_equal(&sni, &s->name))
+			return tls_as_it_is(s, why, len);
 		(void)snprintf(why, len,
 			"its TLS greeting names another host, %.100s", sni.s);
 		return JUDGE_REFUSE;
 	case SNI_NOT_TLS:
 		break;
 	}
-	return deny_speaks_http(p, n) ? first_http(s, why, len) : JUDGE_PASS;
+	/* In HTTP no server speaks first. */
+	r = s->down > 0 ? JUDGE_PASS : looks_http(p, n);
+	if (r != JUDGE_PASS || !s->judged)
+		return r;
+	(void)snprintf(why, len,
+		"rules look at its methods or paths, and it does not speak "
+		"HTTP");
+	return JUDGE_REFUSE;
 }
 
 /* Is what was allowed once still allowed? */
 static bool still(struct stream *s)
 {
-	struct policy_question q = question(s);
+	struct policy_question q = judge_question(s);
 	struct policy_answer a = policy_ask(&s->g->policy, &q);
 
-	keep_rule(s, a.rule);
-	if (a.verdict != POLICY_ALLOW)
+	judge_keep_rule(s, a.rule);
+	/* A tunnel into which rules would look now is none any more. */
+	if (a.verdict == POLICY_DENY ||
+		(a.verdict == POLICY_OPEN && s->state == ST_RELAY &&
+			!s->sniffing))
 		return false;
-	if (s->state != ST_RELAY)
+	s->judged = a.verdict == POLICY_OPEN;
+	if (s->state != ST_RELAY && s->state != ST_OPEN)
 		return true;
+	if (s->state == ST_OPEN && !open_still(s))
+		return false;
 	a = policy_ask_dial(&s->g->policy, &q, &s->addr);
 	return a.verdict != POLICY_DENY;
 }
@@ -283,7 +287,7 @@ void judge_again(struct gate *g)
 		if (s->inbound)
 			continue;
 		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
-			s->state != ST_RELAY)
+			s->state != ST_RELAY && s->state != ST_OPEN)
 			continue;
 		if (still(s))
 			continue;

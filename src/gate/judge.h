@@ -12,6 +12,7 @@
 enum judge_first {
 	JUDGE_MORE, /* bytes are needed */
 	JUDGE_PASS,
+	JUDGE_OPEN,   /* plain HTTP: each request is read */
 	JUDGE_REFUSE, /* why says it in words */
 };
 
@@ -22,6 +23,8 @@ enum judge_first judge_first(const struct stream *s, char *why, size_t len);
 /* Logs the refusal and answers it in the way the client can read. */
 void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
 	const char *reason);
+struct policy_question judge_question(const struct stream *s);
+void judge_keep_rule(struct stream *s, const struct policy_rule *rule);
 /* The rules changed. */
 void judge_again(struct gate *g);
 

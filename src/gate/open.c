@@ -152,8 +152,7 @@ static uint32_t events_of(struct open *o, enum http_side i)
 	bool in = !side_of(s, i)->eof && !s->throttled && !o->io->done &&
 		room(o, i) > 0;
 
-	return (in ? EPOLLIN : 0u) |
-		(buf_len(&o->io->out[i]) ? EPOLLOUT : 0u);
+	return (in ? EPOLLIN : 0u) | (buf_len(&o->io->out[i]) ? EPOLLOUT : 0u);
 }
 
 /* Passes on what is there until nothing moves. */

@@ -3,6 +3,7 @@
 #include "gate/open.h"
 
 #include "gate/judge.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,9 +56,13 @@ static int plain_path(const struct request *r, char *dst, size_t size)
 		.target = {0, (uint32_t)r->target_len},
 		.form = HTTP_FORM_ORIGIN};
 
+	int e;
+
 	if (r->target_len == 1 && r->target[0] == '*')
 		return snprintf(dst, size, "/") < 0;
-	return http_path(&h, dst, size);
+	e = http_path(&h, dst, size);
+	/* Some servers take two slashes for one, or a backslash for one. */
+	return e < 0 || strstr(dst, "//") || strchr(dst, '\\') ? -EINVAL : 0;
 }
 
 static bool judge_rules(struct stream *s, const struct request *r)
@@ -78,7 +83,7 @@ static bool judge_rules(struct stream *s, const struct request *r)
 	s->no_rule = !a.rule;
 	(void)snprintf(why, sizeof(why), "%s %.16s %.100s",
 		a.verdict != POLICY_DENY ? ""
-			: a.rule	 ? "a rule denies"
+			: a.rule         ? "a rule denies"
 					 : "no rule allows",
 		method, path);
 	if (a.verdict == POLICY_DENY)

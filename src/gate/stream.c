@@ -2,6 +2,7 @@
 #include "gate/stream.h"
 
 #include "gate/judge.h"
+#include "gate/open.h"
 #include "gate/ports.h"
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 static void on_guest(struct loop *l, struct watch *w, uint32_t events);
 static void on_net(struct loop *l, struct watch *w, uint32_t events);
+static void on_timer(struct loop *l, struct timer *t);
 
 const char *stream_target(const struct stream *s, char *buf, size_t len)
 {
@@ -53,6 +55,9 @@ static void free_later(struct loop *l, struct task *t)
 	buf_done(&s->guest.out);
 	buf_done(&s->net.out);
 	buf_done(&s->first);
+	open_free(s->open);
+	free(s->method);
+	free(s->path);
 	free(s);
 }
 
@@ -97,7 +102,7 @@ void stream_reset(struct stream *s, const char *verdict, const char *reason)
  * watched at all: its hang-up would come again and again. One that has ended
  * stays watched for the hang-up alone.
  */
-static void want(struct stream *s, struct side *side, uint32_t events)
+void stream_want(struct stream *s, struct side *side, uint32_t events)
 {
 	struct loop *l = &s->g->loop;
 
@@ -138,9 +143,9 @@ static void settle(struct stream *s)
 		close_all(s, false);
 		return;
 	}
-	want(s, &s->guest, events_of(s, &s->guest, &s->net));
+	stream_want(s, &s->guest, events_of(s, &s->guest, &s->net));
 	if (s->state == ST_RELAY)
-		want(s, &s->net, events_of(s, &s->net, &s->guest));
+		stream_want(s, &s->net, events_of(s, &s->net, &s->guest));
 }
 
 /* Sends what can be sent, keeps the rest. 0 or -errno. */
@@ -179,7 +184,7 @@ static void wake_all(struct loop *l, struct timer *t)
 	streams_wake(container_of(t, struct gate, throttle));
 }
 
-static void park(struct stream *s, const struct rate *rate)
+void stream_park(struct stream *s, const struct rate *rate)
 {
 	struct gate *g = s->g;
 
@@ -214,6 +219,10 @@ static int sniff(struct stream *s, const uint8_t *p, size_t len)
 		r = pass_first(s);
 		return r < 0 ? r : 1;
 	}
+	if (r == JUDGE_OPEN) {
+		open_http(s);
+		return 0;
+	}
 	close_side(s->g, &s->net, true);
 	s->rule[0] = '\0';
 	judge_refuse(s, 403, "deny", why);
@@ -237,7 +246,7 @@ static int pump(struct stream *s, struct side *from, struct side *to)
 		if (g->over_quota)
 			return -EDQUOT;
 		if (room == 0) {
-			park(s, rate);
+			stream_park(s, rate);
 			return 1;
 		}
 		n = recv(from->w.fd, g->scratch, room, MSG_DONTWAIT);
@@ -329,12 +338,23 @@ static void read_denied(struct stream *s)
 		}
 	}
 	buf_init(&answer, 8192);
-	deny_answer(s, &answer);
+	deny_answer(s, false, &answer);
 	(void)send(s->guest.w.fd, buf_head(&answer), buf_len(&answer),
 		MSG_NOSIGNAL | MSG_DONTWAIT);
 	buf_done(&answer);
 	(void)shutdown(s->guest.w.fd, SHUT_WR);
 	s->state = ST_DRAIN;
+}
+
+void stream_drain(struct stream *s, const char *verdict)
+{
+	stream_note(s, verdict, "");
+	close_side(s->g, &s->net, false);
+	(void)shutdown(s->guest.w.fd, SHUT_WR);
+	s->state = ST_DRAIN;
+	s->guest.eof = false;
+	loop_timer(&s->g->loop, &s->timer, STREAM_DENY_MS, on_timer);
+	stream_want(s, &s->guest, EPOLLIN);
 }
 
 /* Closing now would take the answer back from a client that still sends. */
@@ -366,6 +386,9 @@ static void on_guest(struct loop *l, struct watch *w, uint32_t events)
 	case ST_RELAY:
 		relay(s, &s->guest, events);
 		break;
+	case ST_OPEN:
+		open_event(s, &s->guest, events);
+		break;
 	case ST_DENY:
 		read_denied(s);
 		break;
@@ -383,6 +406,8 @@ static void on_net(struct loop *l, struct watch *w, uint32_t events)
 
 	if (s->state == ST_RELAY)
 		relay(s, &s->net, events);
+	else if (s->state == ST_OPEN)
+		open_event(s, &s->net, events);
 }
 
 static void on_timer(struct loop *l, struct timer *t)
@@ -435,7 +460,7 @@ void stream_refuse(struct stream *s)
 	s->state = ST_DENY;
 	s->guest.eof = false;
 	loop_timer(l, &s->timer, STREAM_DENY_MS, on_timer);
-	want(s, &s->guest, EPOLLIN);
+	stream_want(s, &s->guest, EPOLLIN);
 	/* It has spoken already. */
 	if (s->state == ST_DENY && buf_len(&s->first)) {
 		if (deny_speaks_http(buf_head(&s->first), buf_len(&s->first)))
@@ -453,7 +478,10 @@ void streams_wake(struct gate *g)
 		if (!s->throttled)
 			continue;
 		s->throttled = false;
-		settle(s);
+		if (s->state == ST_OPEN)
+			open_event(s, NULL, 0);
+		else
+			settle(s);
 	}
 }
 

@@ -29,6 +29,7 @@ enum stream_state {
 	ST_LOOKUP,
 	ST_DIAL,
 	ST_RELAY,
+	ST_OPEN, /* its requests are read: open.h */
 	ST_DENY,
 	ST_KNOCK, /* a published port: the guest is being asked */
 	ST_DRAIN, /* the refusal was written; until the guest closes */
@@ -53,13 +54,16 @@ struct stream {
 	bool by_name;
 	bool inbound;  /* from a published port; addr is who connected */
 	bool sniffing; /* the first bytes of the guest are not judged yet */
+	bool judged;   /* rules look at its methods or paths */
 	bool throttled;
 	bool no_rule;    /* refused because no rule allows it */
 	uint16_t status; /* of the HTTP answer to a refused stream */
 	uint16_t port;
 	struct address addr; /* that the guest dialled, then the real one */
 	struct hostname name;
-	struct buf first; /* sniffing: the guest's first bytes */
+	struct buf first;    /* sniffing: the guest's first bytes */
+	struct open *open;   /* ST_OPEN; owned */
+	char *method, *path; /* of the newest judged request; owned */
 	char rule[POLICY_ID_LEN];
 	char reason[160];
 	uint64_t up, down;
@@ -83,8 +87,13 @@ void stream_relay(struct stream *s, int fd); /* takes the connection over */
 void stream_refuse(struct stream *s);
 void stream_note(struct stream *s, const char *verdict, const char *reason);
 
+/* For open.c: what a side waits for; tokens; the end after the last word. */
+void stream_want(struct stream *s, struct side *side, uint32_t events);
+void stream_park(struct stream *s, const struct rate *rate);
+void stream_drain(struct stream *s, const char *verdict);
+
 /* deny.c: bytes of an HTTP answer that says no, in words. */
-void deny_answer(const struct stream *s, struct buf *out);
+void deny_answer(const struct stream *s, bool keep, struct buf *out);
 bool deny_speaks_http(const uint8_t *p, size_t len);
 /* "example.com:443"; returns buf. */
 const char *stream_target(const struct stream *s, char *buf, size_t len);

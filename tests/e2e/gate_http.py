@@ -1,0 +1,487 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP, TLS and secrets through cove-gate, without a guest.
+
+Runs in namespaces of its own: loopback only, a hosts file made here. Prints
+TAP. Usage: gate_http.py PATH-TO-cove-gate
+"""
+import base64
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+GATE = os.path.abspath(sys.argv[1])
+if os.environ.get("COVE_GATE_INSIDE") != "1":
+    os.environ["COVE_GATE_INSIDE"] = "1"
+    extra = ["-r"] if os.geteuid() != 0 else []
+    os.execvp("unshare", ["unshare", *extra, "-m", "-n", sys.executable,
+                          os.path.abspath(__file__), GATE])
+
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+socketserver.BaseServer.handle_error = lambda *a: None
+TMP = tempfile.mkdtemp(prefix="cove-gate.")
+with open(TMP + "/hosts", "w") as f:
+    f.write("127.0.0.1 web.test other.test api.test sec.test bad.test\n")
+subprocess.run(["mount", "--bind", TMP + "/hosts", "/etc/hosts"], check=True)
+
+count = 0
+failed = 0
+
+
+def check(name, ok, detail=""):
+    global count, failed
+    count += 1
+    if not ok:
+        failed += 1
+        for line in str(detail).splitlines():
+            print("# " + line)
+    print(f"{'ok' if ok else 'not ok'} {count} - {name}", flush=True)
+
+
+def read_head(f):
+    lines = []
+    while True:
+        line = f.readline()
+        if line in (b"\r\n", b""):
+            return lines
+        lines.append(line.rstrip(b"\r\n"))
+
+
+def field(head, name):
+    for line in head[1:]:
+        k, _, v = line.partition(b":")
+        if k.lower() == name:
+            return v.strip()
+    return None
+
+
+def read_chunked(f):
+    body = b""
+    while True:
+        n = int(f.readline().split(b";")[0], 16)
+        if n == 0:
+            return body, read_head(f)
+        body += f.read(n)
+        f.readline()
+
+
+class Http(socketserver.StreamRequestHandler):
+    """Answers with what it was asked, so that the test sees it."""
+
+    def handle(self):
+        while self.one():
+            pass
+
+    def one(self):
+        head = read_head(self.rfile)
+        if not head:
+            return False
+        method, target, _ = head[0].split(b" ")
+        self.server.seen.append(b"\n".join(head))
+        if field(head, b"upgrade"):
+            return self.upgrade()
+        if target == b"/expect":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        n, trailers = 0, []
+        digest = hashlib.sha256()
+        if field(head, b"transfer-encoding"):
+            body, trailers = read_chunked(self.rfile)
+            n = len(body)
+            digest.update(body)
+        else:
+            left = int(field(head, b"content-length") or 0)
+            while left > 0:
+                d = self.rfile.read(min(left, 65536))
+                if not d:
+                    return False
+                digest.update(d)
+                n += len(d)
+                left -= len(d)
+        return self.answer(method, target, head, n, trailers, digest)
+
+    def answer(self, method, target, head, n, trailers, digest):
+        w = self.wfile
+        if target == b"/sse":
+            w.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                    b"Content-Type: text/event-stream\r\n\r\n")
+            for i in range(3):
+                data = b"data: %d\n\n" % i
+                w.write(b"%x\r\n%s\r\n" % (len(data), data))
+                self.server.tick.acquire()
+            w.write(b"0\r\nX-Trailer: end\r\n\r\n")
+            return True
+        if target.startswith(b"/big"):
+            size = int(target[4:])
+            w.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            block = bytes(range(256)) * 256
+            while size > 0:
+                w.write(block[:min(size, 65536)])
+                size -= 65536
+            return True
+        body = b"%s\nbody %d %s\n%s\n" % (
+            b"\n".join(head), n, digest.hexdigest()[:16].encode(),
+            b" ".join(trailers))
+        w.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        if method != b"HEAD":
+            w.write(body)
+        return field(head, b"connection") != b"close"
+
+    def upgrade(self):
+        self.wfile.write(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\n"
+                         b"Upgrade: websocket\r\n\r\nhi")
+        while True:
+            d = self.request.recv(65536)
+            if not d:
+                return False
+            self.request.sendall(b"<" + d + b">")
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+def serve(port, handler=Http, wrap=None):
+    s = Server(("127.0.0.1", port), handler)
+    s.seen = []
+    s.tick = threading.Semaphore(0)
+    if wrap:
+        s.socket = wrap.wrap_socket(s.socket, server_side=True)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+    return s
+
+
+def tlv(tag, data):
+    return struct.pack("<HHI", tag, 0, len(data)) + data
+
+
+def u32(tag, v):
+    return tlv(tag, struct.pack("<I", v))
+
+
+def memfd(data):
+    fd = os.memfd_create("test")
+    os.write(fd, data if isinstance(data, bytes) else data.encode())
+    return fd
+
+
+class Gate:
+    def __init__(self, rules, keys=None, roots=None):
+        self.dir = tempfile.mkdtemp(dir=TMP)
+        self.ctl = None
+        self.start(rules, keys, roots)
+
+    def listen(self, name, kind):
+        s = socket.socket(socket.AF_UNIX, kind)
+        s.bind(f"{self.dir}/{name}")
+        s.listen(4096)
+        return s
+
+    def start(self, rules, keys, roots):
+        egress = self.listen("vsock.sock_3128", socket.SOCK_STREAM)
+        dns = self.listen("vsock.sock_53", socket.SOCK_STREAM)
+        ctl = self.listen("gate.sock", socket.SOCK_SEQPACKET)
+        os.makedirs(self.dir + "/net", exist_ok=True)
+        fds = [egress.fileno(), dns.fileno(), ctl.fileno(),
+               os.open(self.dir + "/net", os.O_PATH | os.O_DIRECTORY),
+               memfd(rules)]
+        tags = [60, 61, 62, 63, 64]
+        if keys is not None:
+            fds.append(memfd(keys))
+            tags.append(68)
+        if roots is not None:
+            fds.append(memfd(roots))
+            tags.append(69)
+        mine, theirs = socket.socketpair(socket.AF_UNIX,
+                                         socket.SOCK_SEQPACKET)
+        body = u32(1, 1) + tlv(2, b"box")
+        for i, tag in enumerate(tags):
+            body += u32(tag, i)
+        socket.send_fds(mine, [body], fds)
+        fd = theirs.fileno()
+
+        def child():
+            ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG
+            os.dup2(fd, 3)
+
+        self.proc = subprocess.Popen([GATE], preexec_fn=child,
+                                     close_fds=False)
+        theirs.close()
+        self.answer = mine.recv(4096)
+        for s in (egress, dns, ctl, mine):
+            s.close()
+        for fd in fds[3:]:
+            os.close(fd)
+
+    def connect(self, name):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(f"{self.dir}/{name}")
+        return s
+
+    def control(self, kind, body=b"", fds=()):
+        if not self.ctl:
+            self.ctl = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.ctl.connect(self.dir + "/gate.sock")
+        msg = struct.pack("<IBBH", len(body), kind, 0, 0) + body
+        socket.send_fds(self.ctl, [msg], list(fds))
+        return self.ctl.recv(4096)
+
+    def send_fd(self, kind, data):
+        fd = memfd(data)
+        r = self.control(kind, b"", [fd])
+        os.close(fd)
+        return r[4]
+
+    def set_rules(self, rules):
+        return self.send_fd(3, rules)
+
+    def streams(self):
+        r = self.control(5)
+        p = 8
+        while p < len(r):
+            tag, _, n = struct.unpack_from("<HHI", r, p)
+            if tag == 10:
+                return struct.unpack_from("<Q", r, p + 8)[0]
+            p += 8 + n
+
+    def resolve(self, name):
+        q = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0)
+        for label in name.split("."):
+            q += bytes([len(label)]) + label.encode()
+        q += b"\0" + struct.pack(">HH", 1, 1)
+        s = self.connect("vsock.sock_53")
+        s.sendall(struct.pack(">H", len(q)) + q)
+        n = struct.unpack(">H", s.recv(2))[0]
+        r = s.recv(n)
+        s.close()
+        return r[-4:]
+
+    def dial(self, name, port):
+        try:
+            raw = socket.inet_aton(name)
+        except OSError:
+            raw = self.resolve(name)
+        s = self.connect("vsock.sock_3128")
+        s.sendall(struct.pack("<BBHI", 1, 1, port, 0) + bytes(10)
+                  + b"\xff\xff" + raw)
+        return s
+
+    def ask(self, name, port, text):
+        s = self.dial(name, port)
+        s.sendall(text)
+        return read_all(s)
+
+    def get(self, name, port, path="/", host=None, extra=""):
+        return self.ask(name, port,
+                        f"GET {path} HTTP/1.1\r\nHost: {host or name}\r\n"
+                        f"{extra}Connection: close\r\n\r\n".encode())
+
+    def log(self):
+        with open(self.dir + "/net/net.log") as f:
+            return [json.loads(x) for x in f]
+
+    def stop(self):
+        self.proc.terminate()
+        return self.proc.wait(10)
+
+
+def read_all(s):
+    out = b""
+    try:
+        while True:
+            d = s.recv(65536)
+            if not d:
+                break
+            out += d
+    except ConnectionResetError:
+        out += b"<reset>"
+    s.close()
+    return out
+
+
+def answer(f):
+    head = read_head(f)
+    if field(head, b"transfer-encoding"):
+        body, _ = read_chunked(f)
+    else:
+        body = f.read(int(field(head, b"content-length") or 0))
+    return head, body
+
+
+# ---- plain HTTP ----
+
+web = serve(8080)
+echo = serve(7000, type("Echo", (socketserver.BaseRequestHandler,), {
+    "handle": lambda self: [self.request.sendall(d) for d in iter(
+        lambda: self.request.recv(65536), b"")]}))
+LOOP = "allow 127.0.0.0/8 id=loop\n"
+g = Gate("allow web.test id=web\nallow api.test method=GET id=get\n"
+         "allow api.test method=POST path=/up/** id=up\n"
+         "deny api.test path=/secret/** id=hidden\n" + LOOP)
+check("it serves", g.answer == b"\1", g.answer)
+r = g.get("web.test", 8080)
+check("a request passes", b"GET / HTTP/1.1" in r and b"200 OK" in r, r)
+
+s = g.dial("web.test", 8080)
+f = s.makefile("rb")
+ok = True
+for i in range(50):
+    s.sendall(b"GET /%d HTTP/1.1\r\nHost: web.test\r\n\r\n" % i)
+    ok = ok and b"GET /%d " % i in answer(f)[1]
+check("50 requests on one connection", ok)
+s.sendall(b"GET /x HTTP/1.1\r\nHost: other.test\r\n\r\n")
+head, body = answer(f)
+check("another Host in the middle is refused in words", b"403" in head[0]
+      and b"names another host" in body, (head, body))
+s.sendall(b"GET /y HTTP/1.1\r\nHost: web.test:8080\r\n\r\n")
+check("and the connection goes on", b"GET /y" in answer(f)[1])
+s.sendall(b"".join(b"GET /p%d HTTP/1.1\r\nHost: WEB.test.\r\n\r\n" % i
+                   for i in range(20)))
+check("20 requests at once", all(b"GET /p%d " % i in answer(f)[1]
+                                 for i in range(20)))
+s.sendall(b"POST /expect HTTP/1.1\r\nHost: web.test\r\nContent-Length: 4\r\n"
+          b"Expect: 100-continue\r\n\r\n")
+check("100-continue arrives before the body", b"100" in read_head(f)[0])
+s.sendall(b"body")
+check("and then the answer", b"body 4 " in answer(f)[1])
+s.sendall(b"POST /c HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked"
+          b"\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 77\r\nHost: evil\r\n\r\n")
+body = answer(f)[1]
+check("a chunked body with a trailer", b"body 5 " in body
+      and b"X-Sum: 77" in body and b"evil" not in body, body)
+s.sendall(b"HEAD / HTTP/1.1\r\nHost: web.test\r\n\r\n")
+check("HEAD has a length and no body",
+      int(field(read_head(f), b"content-length")) > 0)
+s.sendall(b"GET /sse HTTP/1.1\r\nHost: web.test\r\n\r\n")
+head = read_head(f)
+events = []
+for i in range(3):
+    n = int(f.readline(), 16)
+    events.append(f.read(n))
+    f.readline()
+    web.tick.release()
+check("events arrive one by one", events ==
+      [b"data: %d\n\n" % i for i in range(3)], events)
+check("with their trailer", f.readline() == b"0\r\n"
+      and read_head(f) == [b"X-Trailer: end"])
+s.close()
+
+s = g.dial("web.test", 8080)
+s.sendall(b"GET /ws HTTP/1.1\r\nHost: web.test\r\nUpgrade: websocket\r\n"
+          b"Connection: Upgrade\r\n\r\n")
+f = s.makefile("rb")
+check("an upgrade", b"101" in read_head(f)[0] and f.read(2) == b"hi")
+s.sendall(b"\x81\x00")
+check("carries raw bytes", f.read(4) == b"<\x81\x00>")
+s.shutdown(socket.SHUT_WR)
+check("and its half-close", f.read() == b"")
+s.close()
+
+total = 64 << 20
+s = g.dial("web.test", 8080)
+f = s.makefile("rb")
+s.sendall(b"GET /big%d HTTP/1.1\r\nHost: web.test\r\n\r\n" % total)
+read_head(f)
+want = hashlib.sha256(bytes(range(256)) * 256 * (total >> 16)).digest()
+got = hashlib.sha256()
+left = total
+while left:
+    d = f.read(min(left, 1 << 20))
+    if not d:
+        break
+    got.update(d)
+    left -= len(d)
+check("64 MB down arrive intact", got.digest() == want)
+s.sendall(b"PUT /up HTTP/1.1\r\nHost: web.test\r\nContent-Length: %d\r\n\r\n"
+          % total)
+for i in range(total >> 16):
+    s.sendall(bytes(range(256)) * 256)
+check("and up", b"body %d %s" % (total, want.hex()[:16].encode())
+      in answer(f)[1])
+s.close()
+with open(f"/proc/{g.proc.pid}/status") as st:
+    rss = [x for x in st if x.startswith("VmHWM")][0]
+check("in bounded memory", int(rss.split()[1]) < 40000, rss)
+
+for name, text in (
+        ("both lengths", "POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length:"
+         " 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("a space before the colon", "GET / HTTP/1.1\r\nHost : web.test\r\n"
+         "\r\n"),
+        ("a folded line", "GET / HTTP/1.1\r\nHost: web.test\r\nX: a\r\n b\r\n"
+         "\r\n"),
+        ("a bare line feed", "GET / HTTP/1.1\nHost: web.test\n\n"),
+        ("two hosts", "GET / HTTP/1.1\r\nHost: web.test\r\nHost: web.test\r\n"
+         "\r\n"),
+        ("an absolute target of another host", "GET http://other.test/ "
+         "HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n"),
+        ("CONNECT", "CONNECT web.test:8080 HTTP/1.1\r\nHost: web.test:8080"
+         "\r\n\r\n")):
+    web.seen.clear()
+    r = g.ask("web.test", 8080, text.encode())
+    check(f"{name}: refused", r.startswith(b"HTTP/1.1 4") and b"cove:" in r
+          and not web.seen, (r, web.seen))
+s = g.dial("web.test", 7000)
+s.sendall(b"EHLO me\r\n")
+check("what only looks like HTTP is passed on", s.recv(99) == b"EHLO me\r\n")
+s.close()
+
+# ---- methods and paths ----
+
+r = g.get("api.test", 8080, "/a")
+check("an allowed method passes", b"200 OK" in r, r)
+s = g.dial("api.test", 8080)
+f = s.makefile("rb")
+s.sendall(b"DELETE /a HTTP/1.1\r\nHost: api.test\r\n\r\n")
+head, body = answer(f)
+check("another is denied in words", b"403" in head[0]
+      and b"no rule allows DELETE /a" in body, body)
+s.sendall(b"POST /up/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n"
+          b"\r\n")
+check("an allowed path passes on the same connection",
+      b"POST /up/x" in answer(f)[1])
+for path in ("/secret/x", "/%73ecret/x", "/a/../secret/x", "/a%2f..%2fsecret",
+             "//secret/x", "/secret/%2e%2e/x"):
+    s.sendall(b"GET %s HTTP/1.1\r\nHost: api.test\r\n\r\n" % path.encode())
+    head, body = answer(f)
+    check(f"{path} is denied", b"403" in head[0], (head, body))
+s.sendall(b"GET /still HTTP/1.1\r\nHost: api.test\r\n\r\n")
+check("and it goes on", b"GET /still" in answer(f)[1])
+s.close()
+s = g.dial("api.test", 7000)
+s.sendall(b"SSH-2.0-x\r\n")
+check("what is no HTTP is closed there", read_all(s) in (b"", b"<reset>"))
+s = g.dial("api.test", 8080)
+f = s.makefile("rb")
+s.sendall(b"GET /sse HTTP/1.1\r\nHost: api.test\r\n\r\n")
+read_head(f)
+g.set_rules("allow web.test id=web\nallow api.test method=POST\n" + LOOP)
+r = f.read()
+check("rules that change cut what is under way", b"X-Trailer" not in r, r)
+s.close()
+log = g.log()
+check("every verdict is in the log", any(
+    e["verdict"] == "deny" and "DELETE /a" in e["reason"] for e in log)
+    and any(e["verdict"] == "deny" and e["rule"] == "hidden" for e in log)
+    and any(e["verdict"] == "allow" and "POST /up/x" in e["reason"]
+            for e in log))
+deadline = time.monotonic() + 10
+while g.streams() > 0 and time.monotonic() < deadline:
+    time.sleep(0.05)
+check("no stream is left", g.streams() == 0, g.streams())
+check("it ends in order", g.stop() == 0)
+shutil.rmtree(TMP, ignore_errors=True)
+print(f"1..{count}")
+sys.exit(1 if failed else 0)
