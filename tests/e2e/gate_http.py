@@ -195,14 +195,14 @@ class Gate:
         os.makedirs(self.dir + "/net", exist_ok=True)
         fds = [egress.fileno(), dns.fileno(), ctl.fileno(),
                os.open(self.dir + "/net", os.O_PATH | os.O_DIRECTORY),
-               memfd(rules)]
-        tags = [60, 61, 62, 63, 64]
+               memfd(rules), os.open(self.dir, os.O_PATH | os.O_DIRECTORY)]
+        tags = [60, 61, 62, 63, 64, 68]
         if keys is not None:
             fds.append(memfd(keys))
-            tags.append(68)
+            tags.append(69)
         if roots is not None:
             fds.append(memfd(roots))
-            tags.append(69)
+            tags.append(70)
         mine, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         body = u32(1, 1) + tlv(2, b"box")
