@@ -192,7 +192,8 @@ static int on_config(void *arg, const void *p, size_t len, struct err *err)
 	if (r < 0)
 		return r;
 	a->env.cgroup_fd = a->cgroup.main_fd;
-	docker_init(&a->docker, &a->loop, &a->env, TAKE_FD(a->modules_fd));
+	docker_init(
+		&a->docker, &a->loop, &a->env, &a->net, TAKE_FD(a->modules_fd));
 	a->server.ready = true;
 	return 0;
 }

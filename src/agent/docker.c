@@ -3,16 +3,20 @@
 
 #include "agent/boot.h"
 #include "agent/cgroup.h"
+#include "agent/vsock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "wire/wire.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 #define HOSTCONFIG_MAX (256u * 1024u)
 #define CONTAINERS_MAX 4096u
@@ -200,8 +204,51 @@ static int open_socket(struct docker *d)
 	return fd;
 }
 
+/* ---- streams of the host ---- */
+
+/* Never waits: a queue that is full refuses. */
+static int dial_socket(const struct docker *d, int *ret)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path),
+		"/proc/self/fd/%d/" DOCKER_SOCKET, d->run_fd);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static void on_host(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct docker *d = container_of(w, struct docker, host);
+	_cleanup_close_ int host =
+		accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int guest;
+
+	/* Without a scratch the network could not be started. */
+	if (host < 0 || !d->net->scratch || d->net->n_flows >= NET_FLOWS_MAX ||
+		dial_socket(d, &guest) < 0)
+		return;
+	d->net->n_flows++;
+	net_relay(d->net, guest, TAKE_FD(host));
+}
+
+static void listen_host(struct docker *d)
+{
+	int fd = -1;
+
+	if (vsock_listen(PORT_DOCKER, &fd) == 0 &&
+		loop_watch(d->loop, &d->host, fd, EPOLLIN, on_host) == 0)
+		return;
+	closep(&fd);
+	log_error("docker: the host cannot reach it");
+}
+
 void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
-	int modules_fd)
+	struct net *net, int modules_fd)
 {
 	if (d->loop) { /* the host configures a second time */
 		closep(&modules_fd);
@@ -211,7 +258,9 @@ void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
 		.env = *env,
 		.run_fd = -1,
 		.modules_fd = modules_fd,
-		.listen = {.fd = -1}};
+		.net = net,
+		.listen = {.fd = -1},
+		.host = {.fd = -1}};
 	if (spawn_lookup("dockerd", SEARCH_PATH, &d->dockerd) < 0)
 		return;
 	d->run_fd = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -225,4 +274,5 @@ void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
 		start(d);
 	if (!d->child)
 		await(d);
+	listen_host(d);
 }

@@ -6,12 +6,16 @@
  * dockerd gets the listening socket itself: nothing of the agent is in the way
  * of a request. Until then a sandbox pays for a socket, and nothing else.
  *
+ * A stream from the host to PORT_DOCKER is connected to that socket as well
+ * (net_relay()): what arrives is for dockerd, the agent looks at none of it.
+ *
  * One child (docker_run.c) looks after the two daemons and ends them in order;
  * here is what touches the loop. An image without dockerd has no socket.
  */
 #ifndef AGENT_DOCKER_H
 #define AGENT_DOCKER_H
 
+#include "agent/net.h"
 #include "agent/spawn.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -24,6 +28,8 @@ struct docker {
 	int run_fd;           /* /run, owned */
 	int modules_fd;       /* pidfd of whoever loads them, owned; -1: done */
 	struct watch listen;  /* the socket, owned; fd -1: none */
+	struct watch host;    /* PORT_DOCKER, owned; fd -1: none */
+	struct net *net;      /* carries the host's streams */
 	char *dockerd;        /* its path */
 	pid_t child;          /* 0: the daemons do not run */
 	bool stopping;
@@ -31,10 +37,10 @@ struct docker {
 
 /*
  * cgroup_fd is the directory of the commands' cgroup, beside which the daemons
- * get theirs. Takes modules_fd. Without Docker in the image it does nothing.
+ * get theirs. net is started and borrowed. Takes modules_fd. Without Docker in the image it does nothing.
  */
 void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
-	int modules_fd);
+	struct net *net, int modules_fd);
 /* True when pid was the child. */
 bool docker_reaped(struct docker *d, pid_t pid);
 /*

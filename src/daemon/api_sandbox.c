@@ -3,6 +3,7 @@
 
 #include "daemon/cache.h"
 #include "daemon/disk.h"
+#include "daemon/docker.h"
 #include "daemon/gate.h"
 #include "daemon/names.h"
 #include "daemon/op.h"
@@ -69,6 +70,7 @@ static json_t *pids_json(struct sandbox *sb)
 json_t *api_sandbox_json(struct sandbox *sb, bool detail)
 {
 	_cleanup_free_ char *workdir = spec_workdir(&sb->spec);
+	_cleanup_free_ char *docker = docker_path(sb);
 	json_t *j = spec_json(&sb->spec);
 	json_t *engine = NULL;
 
@@ -76,6 +78,7 @@ json_t *api_sandbox_json(struct sandbox *sb, bool detail)
 		0)
 		engine = json_object();
 	json_object_del(j, "engine");
+	json_object_set_new(j, "docker_socket", json_text(docker));
 	json_object_del(j, "publish");
 	json_object_set_new(j, "ports", ports_json(sb));
 	json_object_update_new(j,

@@ -4,6 +4,7 @@
 #include "daemon/adopt.h"
 #include "daemon/bridge.h"
 #include "daemon/conn.h"
+#include "daemon/docker.h"
 #include "daemon/logfile.h"
 #include "daemon/sandbox.h"
 
@@ -165,6 +166,8 @@ int daemon_open(struct daemon *d, struct err *err)
 	d->lock_fd = -1;
 	if (r == 0)
 		r = lock_state(d, err);
+	if (r == 0)
+		docker_clean(d);
 	if (r == 0)
 		r = daemon_init(d, err);
 	return r == 0 ? listen_api(d, err) : r;

@@ -2,6 +2,7 @@
 #include "daemon/sandbox.h"
 
 #include "daemon/control.h"
+#include "daemon/docker.h"
 #include "daemon/gate.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
@@ -203,6 +204,7 @@ void sandbox_free(struct sandbox *sb)
 	struct loop *l = &sb->d->loop;
 
 	control_close(sb);
+	docker_close(sb);
 	gate_free(sb);
 	ports_free(sb);
 	loop_untimer(l, &sb->boot);
@@ -267,6 +269,7 @@ int sandbox_create(struct daemon *d, struct spec *spec, struct sandbox **ret,
 		return r;
 	}
 	list_add_tail(&d->sandboxes, &sb->link);
+	docker_open(sb);
 	log_info("creating sandbox=%s id=%s", sb->row.name, sb->row.id);
 	*ret = sb;
 	return 0;
@@ -298,6 +301,7 @@ struct sandbox *sandbox_load(struct daemon *d, struct row *row, struct err *err)
 		return NULL;
 	}
 	list_add_tail(&d->sandboxes, &sb->link);
+	docker_open(sb);
 	return sb;
 }
 
@@ -432,6 +436,7 @@ void sandbox_finish_remove(struct sandbox *sb)
 		return;
 	}
 	control_close(sb);
+	docker_close(sb);
 	gate_stop(sb);
 	if (remove_tree(dir, &err) < 0 || remove_tree(run, &err) < 0)
 		log_error("left behind sandbox=%s: %s", sb->row.name, err.text);

@@ -61,6 +61,7 @@ struct observer {
 };
 
 struct control;
+struct docker;
 struct gate;
 struct ports;
 
@@ -86,6 +87,7 @@ struct sandbox {
 	struct watch ctl_listen; /* vsock.sock_1024; fd -1 */
 	struct control *ctl;     /* NULL: no guest is talking */
 	struct gate *gate;       /* NULL: it has no network */
+	struct docker *docker;   /* its socket on the host */
 	struct ports *ports;     /* NULL: not read yet; see ports.h */
 	struct proc_id gate_id;  /* of an earlier coved, to be adopted */
 	struct timer boot;       /* watchdog until the guest is ready */

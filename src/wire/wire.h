@@ -18,6 +18,7 @@
 #define PORT_EXEC 1025u    /* guest listens: exec and file streams */
 #define PORT_SHARE 1026u   /* guest listens: cove-devices revokes caches */
 #define PORT_INBOUND 1027u /* guest listens: published ports */
+#define PORT_DOCKER 1028u  /* guest listens: the Docker socket of the guest */
 #define PORT_DNS 53u       /* guest dials the gate */
 #define PORT_EGRESS 3128u  /* guest dials the gate */
 
