@@ -125,6 +125,10 @@ static int ensure_user(
 {
 	uint32_t id;
 
+	/* there also when the image's own user is the default */
+	if (c->user && !streq(c->user, "agent") &&
+		etc_ensure_user("/", "agent", err) < 0)
+		return -err->code;
 	if (!c->user)
 		return account_load("/etc", "0", ret, err);
 	if (!strchr(c->user, ':') && !account_id(c->user, &id)) {

@@ -27,6 +27,9 @@ static const struct opt opts[] = {
 		NULL),
 	SPEC_OPT("interactive", 'i', OPT_FLAG, interactive, NULL,
 		"pass standard input on; always done", 0, 0, NULL),
+	SPEC_OPT("entrypoint", 0, OPT_STR, entrypoint, "PROGRAM",
+		"instead of the image's own entry point; \"\" for none", 0, 0,
+		NULL),
 	SPEC_OPT("detach-keys", 0, OPT_STR, detach_keys, "KEYS",
 		"leave with these keys; default ctrl-p,ctrl-q", 0, 0, NULL),
 	SPEC_OPTIONS,
@@ -148,8 +151,53 @@ static int prepare(struct job *j, struct err *err)
 	return r;
 }
 
+static void add_all(char **v, size_t *n, const json_t *list)
+{
+	json_t *it;
+	size_t i;
+
+	json_array_foreach (list, i, it)
+		if (json_is_string(it))
+			v[(*n)++] = xstrdup(json_string_value(it));
+}
+
+/*
+ * As container engines do: the image's entry point, then the command, or the
+ * image's own. Heap, NULL-terminated; empty where a login shell is meant.
+ */
+static char **make_argv(struct job *j, size_t *ret_n)
+{
+	const char *own = j->opts->entrypoint;
+	const json_t *c = json_object_get(j->sandbox, "image_config");
+	const json_t *entry = own ? NULL : json_object_get(c, "entrypoint");
+	const json_t *cmd = own ? NULL : json_object_get(c, "cmd");
+	char **v = xcalloc((size_t)j->spec.argc + json_array_size(entry) +
+			json_array_size(cmd) + 2,
+		sizeof(*v));
+	size_t n = 0;
+
+	if (own && *own)
+		v[n++] = xstrdup(own);
+	add_all(v, &n, entry);
+	for (int i = 0; i < j->spec.argc; i++)
+		v[n++] = xstrdup(j->spec.argv[i]);
+	if (!j->spec.argc)
+		add_all(v, &n, cmd);
+	*ret_n = n;
+	return v;
+}
+
+static void argv_free(char ***v)
+{
+	for (size_t i = 0; (*v)[i]; i++)
+		free((*v)[i]);
+	free(*v);
+}
+
 static int execute_in(struct job *j)
 {
+	size_t argc;
+	_cleanup_(argv_free) char **argv = make_argv(j, &argc);
 	const struct run_opts *o = j->opts;
 	bool tty = o->tty || (!o->detach && execute_on_terminal());
 	uint32_t id;
@@ -157,8 +205,8 @@ static int execute_in(struct job *j)
 		.shown = jstr(j->sandbox, "name"),
 		.detach_keys = o->detach_keys,
 		.quiet = o->quiet,
-		.req = {.argv = j->spec.argv,
-			.argc = (size_t)j->spec.argc,
+		.req = {.argv = argv,
+			.argc = argc,
 			.env = j->spec.env,
 			.n_env = j->spec.n_env,
 			.cwd = o->workdir,

@@ -41,11 +41,12 @@ int sandbox_list(const struct api *api, json_t **ret, struct err *err)
 	return 0;
 }
 
-/* The lines of a creation: progress, then one sandbox or one error. */
+/* The lines of a creation: progress, then what was made or one error. */
 struct creation {
 	struct buf line;
 	struct progress progress;
-	json_t *sandbox;
+	const char *what; /* "sandbox" */
+	json_t *made;
 	struct err err;
 };
 
@@ -53,15 +54,15 @@ static int take_line(struct creation *c, const char *p, size_t len)
 {
 	json_t *line = json_loadb(p, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *e = json_object_get(line, "error");
-	json_t *sandbox = json_object_get(line, "sandbox");
+	json_t *sandbox = json_object_get(line, c->what);
 	int r = 0;
 
 	if (e) {
 		r = err_set(&c->err, api_errno(jstr(e, "code")), "%s",
 			jstr(e, "message"));
 	} else if (json_is_object(sandbox)) {
-		json_decref(c->sandbox);
-		c->sandbox = json_incref(sandbox);
+		json_decref(c->made);
+		c->made = json_incref(sandbox);
 	} else if (line) {
 		progress_json(&c->progress, json_object_get(line, "progress"));
 	} else {
@@ -104,29 +105,37 @@ static int follow(struct cli *cli, const char *path, const json_t *body,
 	if (r == 0 && buf_len(&c->line))
 		r = take_line(
 			c, (const char *)buf_head(&c->line), buf_len(&c->line));
-	if (r == 0 && !c->sandbox)
+	if (r == 0 && !c->made)
 		r = err_set(&c->err, EPROTO,
-			"coved stopped before the sandbox "
-			"was ready; see: cove daemon status");
+			"coved stopped before the %s was ready; see: cove "
+			"daemon status",
+			c->what);
 	return r;
+}
+
+int progress_call(struct cli *cli, const char *path, const json_t *body,
+	const char *what, bool quiet, json_t **ret, struct err *err)
+{
+	struct creation c = {.what = what};
+
+	buf_init(&c.line, LINE_MAX_BYTES);
+	progress_init(&c.progress, quiet);
+	int r = follow(cli, path, body, &c);
+	progress_done(&c.progress);
+	buf_done(&c.line);
+	if (r < 0) {
+		json_decref(c.made);
+		return err_set(err, c.err.code, "%s", c.err.text);
+	}
+	*ret = c.made;
+	return 0;
 }
 
 int sandbox_create(struct cli *cli, const json_t *body, bool quiet,
 	json_t **ret, struct err *err)
 {
-	struct creation c = {0};
-
-	buf_init(&c.line, LINE_MAX_BYTES);
-	progress_init(&c.progress, quiet);
-	int r = follow(cli, "/v1/sandboxes", body, &c);
-	progress_done(&c.progress);
-	buf_done(&c.line);
-	if (r < 0) {
-		json_decref(c.sandbox);
-		return err_set(err, c.err.code, "%s", c.err.text);
-	}
-	*ret = c.sandbox;
-	return 0;
+	return progress_call(
+		cli, "/v1/sandboxes", body, "sandbox", quiet, ret, err);
 }
 
 int sandbox_start(

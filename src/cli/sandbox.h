@@ -14,6 +14,12 @@ int sandbox_get(
 	const struct api *api, const char *name, json_t **ret, struct err *err);
 /* *ret is the array of all sandboxes. */
 int sandbox_list(const struct api *api, json_t **ret, struct err *err);
+/*
+ * POST with progress on stderr: *ret is the member called what of the last
+ * line, a new reference.
+ */
+int progress_call(struct cli *cli, const char *path, const json_t *body,
+	const char *what, bool quiet, json_t **ret, struct err *err);
 /* Creates and starts; shows progress on stderr unless quiet. */
 int sandbox_create(struct cli *cli, const json_t *body, bool quiet,
 	json_t **ret, struct err *err);

@@ -30,7 +30,7 @@ static int add_operand(
 		s->n_paths++;
 		return 0;
 	}
-	if (index > 0)
+	if (index > 0 || s->template)
 		return err_set(err, EUSAGE,
 			"'%.80s' is neither the template nor a path; write "
 			"./%.80s for a directory, or put a command after --",
@@ -123,6 +123,7 @@ static int fill(struct spec *s, const struct run_opts *opts, int n_operands,
 {
 	int r = check_opts(opts, err);
 
+	s->template = opts->template;
 	for (int i = 0; r == 0 && i < n_operands; i++)
 		r = add_operand(s, (size_t)i, argv[i], err);
 	if (r == 0 && own && s->n_paths == 0)

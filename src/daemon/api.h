@@ -37,6 +37,11 @@ void api_start(struct request *rq);
 void api_stop(struct request *rq);
 void api_delete(struct request *rq);
 void api_exec(struct request *rq);
+/* api_template.c */
+void api_template_make(struct request *rq);
+void api_template_get(struct request *rq);
+void api_template_delete(struct request *rq);
+void api_template_save(struct request *rq);
 /* api_logs.c */
 void api_events(struct request *rq);
 void api_logs(struct request *rq);

@@ -69,8 +69,9 @@ static json_t *pids_json(struct sandbox *sb)
 
 json_t *api_sandbox_json(struct sandbox *sb, bool detail)
 {
-	_cleanup_free_ char *workdir = spec_workdir(&sb->spec);
 	_cleanup_free_ char *docker = docker_path(sb);
+	_cleanup_free_ char *workdir = sandbox_workdir(sb);
+	const struct template *t = sandbox_template(sb);
 	json_t *j = spec_json(&sb->spec);
 	json_t *engine = NULL;
 
@@ -93,6 +94,8 @@ json_t *api_sandbox_json(struct sandbox *sb, bool detail)
 			json_time(sb->row.created_ns), "started",
 			json_time(sb->row.started_ns), "pids_host",
 			pids_json(sb)));
+	if (t && t->config)
+		json_object_set(j, "image_config", t->config);
 	if (detail)
 		add_detail(sb, j);
 	return j;

@@ -179,8 +179,7 @@ static int find_parts(struct sandbox *sb, struct parts *p, struct err *err)
 		access(p->docker, R_OK | W_OK) < 0)
 		return err_sys(
 			err, errno, "a disk of '%s' in %s", sb->row.name, dir);
-	json_decref(sb->template_env);
-	sb->template_env = json_incref(p->t.env);
+	template_done(&sb->template);
 	return 0;
 }
 

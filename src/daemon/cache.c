@@ -24,6 +24,7 @@ void template_done(struct template *t)
 	free(t->user);
 	free(t->workdir);
 	json_decref(t->env);
+	json_decref(t->config);
 	*t = (struct template){0};
 }
 
@@ -117,7 +118,7 @@ int cache_template_open(const struct paths *p, const char *digest,
 	_cleanup_(template_done) struct template t = {0};
 	_cleanup_free_ char *meta_path = NULL;
 	_cleanup_json_ json_t *meta = NULL;
-	json_t *env;
+	json_t *env, *config;
 	struct stat st;
 	int r;
 
@@ -146,6 +147,9 @@ int cache_template_open(const struct paths *p, const char *digest,
 	env = json_object_get(meta, "env");
 	if (json_is_object(env))
 		t.env = json_incref(env);
+	config = json_object_get(meta, "config");
+	if (json_is_object(config))
+		t.config = json_incref(config);
 	*ret = t;
 	t = (struct template){0};
 	return 0;
@@ -171,7 +175,7 @@ int cache_kernel(const struct paths *p, struct kernel *ret, struct err *err)
 	return 1;
 }
 
-static json_t *template_json(const struct paths *p, const char *name)
+json_t *cache_template_json(const struct paths *p, const char *name)
 {
 	_cleanup_free_ char *digest = NULL;
 	_cleanup_free_ char *path = NULL;
@@ -188,6 +192,32 @@ static json_t *template_json(const struct paths *p, const char *name)
 		json_time((uint64_t)st.st_mtim.tv_sec * 1000000000u));
 }
 
+json_t *cache_template_detail(const struct paths *p, const char *name)
+{
+	_cleanup_json_ json_t *t = cache_template_json(p, name);
+	_cleanup_free_ char *path =
+		xasprintf("%s/templates/names/%s/meta.json", p->cache, name);
+	_cleanup_json_ json_t *meta = t ? read_meta(path) : NULL;
+
+	if (!t)
+		return NULL;
+	/* the name that was asked for, whatever the file says */
+	if (json_is_object(meta) && json_object_update_missing(t, meta) < 0)
+		return NULL;
+	return json_incref(t);
+}
+
+int cache_template_unname(
+	const struct paths *p, const char *name, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/templates/names", p->cache);
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || unlinkat(fd, name, 0) < 0 || fsync(fd) < 0)
+		return err_sys(err, errno, "cannot remove template '%s'", name);
+	return 0;
+}
+
 static void closedirp(DIR **dir)
 {
 	if (*dir)
@@ -202,8 +232,9 @@ json_t *cache_templates_json(const struct paths *p)
 	struct dirent *e;
 
 	while (dir && (e = readdir(dir))) {
-		json_t *t = e->d_name[0] == '.' ? NULL
-						: template_json(p, e->d_name);
+		json_t *t = e->d_name[0] == '.'
+			? NULL
+			: cache_template_json(p, e->d_name);
 
 		if (t)
 			json_array_append_new(list, t);

@@ -22,6 +22,7 @@ struct template
 	json_t *env; /* object of strings, or NULL */
 	char *user;  /* NULL: agent */
 	char *workdir;
+	json_t *config; /* of an image: "entrypoint", "cmd"; or NULL */
 };
 
 void template_done(struct template *t);
@@ -40,6 +41,12 @@ void kernel_done(struct kernel *k);
 /* 1 it is there, 0 there is none, -errno. */
 int cache_kernel(const struct paths *p, struct kernel *ret, struct err *err);
 
+/* One as the API shows it, NULL when there is none; with all of meta.json. */
+json_t *cache_template_json(const struct paths *p, const char *name);
+json_t *cache_template_detail(const struct paths *p, const char *name);
+/* Takes the name away, durably; the image stays. */
+int cache_template_unname(
+	const struct paths *p, const char *name, struct err *err);
 /* {"templates":[...]} of the API. */
 json_t *cache_templates_json(const struct paths *p);
 

@@ -136,10 +136,19 @@ static int put_env(struct buf *b, json_t *env)
 	return 0;
 }
 
+/* Images may lack a list of users; root is 0 all the same. */
+static const char *user_of(const struct template *t)
+{
+	if (!t || !t->user)
+		return "agent";
+	return streq(t->user, "root") ? "0" : t->user;
+}
+
 /* What the guest needs to become this sandbox. */
 static int put_config(struct sandbox *sb, struct buf *b)
 {
-	_cleanup_free_ char *workdir = spec_workdir(&sb->spec);
+	_cleanup_free_ char *workdir = sandbox_workdir(sb);
+	const struct template *t = sandbox_template(sb);
 	uint32_t flags[BIRTH_EXPORTS] = {0};
 	uint8_t entropy[64];
 	int r;
@@ -168,9 +177,9 @@ static int put_config(struct sandbox *sb, struct buf *b)
 	if (r == 0)
 		r = tlv_put_str(b, AT_WORKDIR, workdir);
 	if (r == 0)
-		r = tlv_put_str(b, AT_AGENT_USER, "agent");
+		r = tlv_put_str(b, AT_AGENT_USER, user_of(t));
 	if (r == 0)
-		r = put_env(b, sb->template_env);
+		r = put_env(b, t ? t->env : NULL);
 	if (r == 0)
 		r = put_env(b, sb->spec.env);
 	put_mounts(b, &sb->spec, flags);

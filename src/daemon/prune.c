@@ -176,6 +176,18 @@ static bool disk_unused(struct sweep *s, const char *dir, const char *name)
 	return true;
 }
 
+uint64_t prune_template(struct daemon *d, const char *digest)
+{
+	struct sweep s = {.d = d, .items = json_array()};
+	_cleanup_free_ char *dir = xasprintf("%s/templates", d->paths.cache);
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, digest);
+
+	if (template_unused(&s, dir, digest))
+		found(&s, "template", digest, path);
+	json_decref(s.items);
+	return s.bytes;
+}
+
 static void sweep_leftovers(struct sweep *s)
 {
 	_cleanup_free_ char *dirs =

@@ -11,6 +11,8 @@
 
 /* {"items":[{"kind","name","bytes"}],"bytes"}, or NULL with err. */
 json_t *prune(struct daemon *d, bool dry_run, struct err *err);
+/* One template, if neither a name nor a sandbox needs it; bytes freed. */
+uint64_t prune_template(struct daemon *d, const char *digest);
 /* Only the directories without a sandbox (at start). */
 void prune_leftovers(struct daemon *d);
 

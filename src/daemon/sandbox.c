@@ -222,8 +222,25 @@ void sandbox_free(struct sandbox *sb)
 		list_del(sb->observers.next);
 	row_done(&sb->row);
 	spec_done(&sb->spec);
-	json_decref(sb->template_env);
+	template_done(&sb->template);
 	free(sb);
+}
+
+const struct template *sandbox_template(struct sandbox *sb)
+{
+	if (!sb->template.digest && sb->row.digest[0])
+		(void)cache_template_open(
+			&sb->d->paths, sb->row.digest, &sb->template, NULL);
+	return sb->template.digest ? &sb->template : NULL;
+}
+
+char *sandbox_workdir(struct sandbox *sb)
+{
+	const struct template *t = sandbox_template(sb);
+
+	if (sb->spec.n_workspaces == 0 && t && t->workdir)
+		return xstrdup(t->workdir);
+	return spec_workdir(&sb->spec);
 }
 
 static void free_later(struct loop *l, struct task *t)

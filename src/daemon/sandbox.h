@@ -19,6 +19,7 @@
 #ifndef DAEMON_SANDBOX_H
 #define DAEMON_SANDBOX_H
 
+#include "daemon/cache.h"
 #include "daemon/daemon.h"
 #include "daemon/job.h"
 #include "daemon/spec.h"
@@ -71,7 +72,7 @@ struct sandbox {
 	struct daemon *d;
 	struct row row; /* what the store holds */
 	struct spec spec;
-	json_t *template_env; /* NULL before the first boot */
+	struct template template; /* digest NULL until it is known */
 	enum sandbox_state state;
 	struct err err; /* why it failed, with its errno */
 	struct list observers;
@@ -143,6 +144,11 @@ void sandbox_exec_begin(struct sandbox *sb);
 void sandbox_exec_end(struct sandbox *sb);
 /* The client that created it went away (spec.remove). */
 void sandbox_orphaned(struct sandbox *sb);
+
+/* The template, read once it is known; NULL while it is not. */
+const struct template *sandbox_template(struct sandbox *sb);
+/* Heap string: the first workspace, else what the template says. */
+char *sandbox_workdir(struct sandbox *sb);
 
 /* Between the files of the sandbox. */
 int sandbox_set_state(struct sandbox *sb, enum sandbox_state state,

@@ -54,6 +54,26 @@ static const struct opt verify_opts[] = {
 	COMMON,
 };
 
+static const struct opt import_opts[] = {
+	STR("name", name, "NAME", "name of the template", NULL),
+	STR("image", image, "IMAGE", "which one, if the archive has several",
+		NULL),
+	FLAG("root", 0, root, "FILE is a root file system, not an image"),
+	FLAG("skip-devices", 0, skip_devices,
+		"leave device nodes out instead of refusing them"),
+	COMMON,
+};
+
+static const struct opt save_opts[] = {
+	STR("output", output, "FILE", "write it to this file", "file"),
+	COMMON,
+};
+
+static const struct opt load_opts[] = {
+	STR("name", name, "NAME", "name of the template", NULL),
+	COMMON,
+};
+
 const struct command commands[] = {
 	{"kernel", NULL, "prepare the guest's kernel", kernel_opts,
 		ARRAY_SIZE(kernel_opts), job_kernel},
@@ -62,7 +82,13 @@ const struct command commands[] = {
 	{"disk", NULL, "make a pre-formatted sparse disk", disk_opts,
 		ARRAY_SIZE(disk_opts), job_disk},
 	{"verify", "TEMPLATE", "check a template against its digest",
-		verify_opts, ARRAY_SIZE(verify_opts), NULL},
+		verify_opts, ARRAY_SIZE(verify_opts), job_verify},
+	{"import", "FILE", "make a template from an image or a root tarball",
+		import_opts, ARRAY_SIZE(import_opts), job_import},
+	{"save", "TEMPLATE", "write a template to a file", save_opts,
+		ARRAY_SIZE(save_opts), job_save},
+	{"load", "FILE", "read a template that was saved", load_opts,
+		ARRAY_SIZE(load_opts), job_load},
 };
 
 const size_t n_commands = ARRAY_SIZE(commands);

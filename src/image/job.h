@@ -13,6 +13,7 @@ struct job_opts {
 	bool json;
 	bool help;
 	bool rebuild;
+	const char *operand; /* NULL when the command takes none */
 	/* kernel */
 	const char *vmlinux;
 	const char *modules;
@@ -23,6 +24,12 @@ struct job_opts {
 	uint64_t size;
 	const char *label;
 	const char *kind;
+	/* import, pull */
+	const char *name;
+	const char *image;
+	const char *output;
+	bool root;
+	bool skip_devices;
 	/* verify */
 	bool quick;
 };
@@ -30,8 +37,10 @@ struct job_opts {
 int job_kernel(const struct job_opts *o, struct progress *p, struct err *err);
 int job_shell(const struct job_opts *o, struct progress *p, struct err *err);
 int job_disk(const struct job_opts *o, struct progress *p, struct err *err);
-int job_verify(const struct job_opts *o, const char *what, struct progress *p,
-	struct err *err);
+int job_import(const struct job_opts *o, struct progress *p, struct err *err);
+int job_save(const struct job_opts *o, struct progress *p, struct err *err);
+int job_load(const struct job_opts *o, struct progress *p, struct err *err);
+int job_verify(const struct job_opts *o, struct progress *p, struct err *err);
 
 /* "2025-01-31T12:00:00Z" of now; heap string. */
 char *job_time(void);

@@ -168,7 +168,8 @@ static int set_type(struct layer *l, struct archive_entry *e, struct inode *i,
 	case S_IFBLK:
 		if (!l->opts->devices)
 			return err_set(err, EPERM,
-				"the archive contains a device node");
+				"the archive contains a device node; it is "
+				"left out with --skip-devices");
 		return encode_dev(archive_entry_rdev(e), &i->rdev, err);
 	case S_IFDIR:
 	case S_IFIFO:
@@ -254,6 +255,12 @@ static int whiteout(struct layer *l, const char *path, struct err *err)
 	return r < 0 ? r : 1;
 }
 
+static bool is_device(struct archive_entry *e)
+{
+	return archive_entry_filetype(e) == AE_IFCHR ||
+		archive_entry_filetype(e) == AE_IFBLK;
+}
+
 static int add_entry(struct layer *l, struct archive_entry *e, const char *path,
 	struct err *err)
 {
@@ -266,6 +273,10 @@ static int add_entry(struct layer *l, struct archive_entry *e, const char *path,
 		return r < 0 ? r : 0;
 	if (link)
 		return tree_link(l->tree, path, link, err);
+	if (l->opts->skip_devices && is_device(e)) {
+		l->stats->dropped++;
+		return 0;
+	}
 	r = make_inode(l, e, &i, err);
 	if (r == 0)
 		r = tree_add(l->tree, path, i, &there, err);

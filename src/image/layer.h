@@ -22,8 +22,9 @@
 typedef ssize_t layer_read_fn(void *arg, const void **ret_p);
 
 struct layer_opts {
-	bool whiteouts; /* .wh. names mean what OCI layers mean by them */
-	bool devices;   /* keep device nodes (as inodes of the image) */
+	bool whiteouts;    /* .wh. names mean what OCI layers mean by them */
+	bool devices;      /* keep device nodes (as inodes of the image) */
+	bool skip_devices; /* leave them out; with neither they are refused */
 };
 
 struct layer_stats {

@@ -57,11 +57,11 @@ static int run(const struct command *c, int argc, char **argv)
 			c->operand ? c->operand : "no operand");
 	if (r < 0)
 		return usage(&err);
+	o.operand = c->operand ? argv[0] : NULL;
 	progress_init(&p, o.json);
 	r = layer_locale(&err);
 	if (r == 0)
-		r = c->operand ? job_verify(&o, argv[0], &p, &err)
-			       : c->run(&o, &p, &err);
+		r = c->run(&o, &p, &err);
 	if (r < 0)
 		progress_error(&p, &err);
 	return r < 0 ? 1 : 0;

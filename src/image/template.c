@@ -117,6 +117,13 @@ int template_commit(struct template_build *b, const char *name,
 	if (fchmod(b->image, 0400) < 0)
 		return err_sys(err, errno, "cannot write the image");
 	r = describe(b, res, meta, &digest, err);
+	if (r == 0 && b->keep &&
+		template_check_quick(b->cache, digest, NULL) == 0) {
+		r = give_name(b->cache, name, digest, err);
+		if (r == 0)
+			*ret_digest = TAKE_PTR(digest);
+		return r; /* the rest goes with template_abort() */
+	}
 	if (r == 0)
 		r = cache_write_json(b->tmp_fd, "meta.json", meta, err);
 	if (r == 0)
@@ -138,7 +145,7 @@ static bool is_digest(const char *s)
 
 static bool is_name(const char *s)
 {
-	static const char ok[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char ok[] = "abcdefghijklmnopqrstuvwxyz0123456789._-:";
 	size_t n = strlen(s);
 
 	return n > 0 && n <= 63 && s[0] != '.' && strspn(s, ok) == n;

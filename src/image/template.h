@@ -19,6 +19,7 @@ struct template_build {
 	char *tmp;
 	int tmp_fd;
 	int image; /* the empty root.erofs; the worker keeps it */
+	bool keep; /* one of the same digest stays: its pages are shared */
 };
 
 int template_begin(struct template_build *b, struct cache *c,

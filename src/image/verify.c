@@ -27,14 +27,13 @@ static int run(const struct job_opts *o, const struct cache *c,
 	return 0;
 }
 
-int job_verify(const struct job_opts *o, const char *what, struct progress *p,
-	struct err *err)
+int job_verify(const struct job_opts *o, struct progress *p, struct err *err)
 {
 	struct cache c = CACHE_NONE;
 	int r = cache_open(&c, "templates", err);
 
 	if (r == 0)
-		r = run(o, &c, what, p, err);
+		r = run(o, &c, o->operand, p, err);
 	cache_done(&c);
 	return r;
 }

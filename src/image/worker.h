@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define WORKER_FDS_MAX 16u
+#define WORKER_FDS_MAX 1000u
 #define WORKER_RESULT_MAX (64 * KIB)
 
 /*

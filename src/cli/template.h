@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * template - making templates: what `cove template` asks coved for, with its
+ * progress. Names and files are the person's; coved checks them again.
+ */
+#ifndef CLI_TEMPLATE_H
+#define CLI_TEMPLATE_H
+
+#include "cli/command.h"
+
+struct template_opts {
+	bool help;
+	bool json;
+	bool quiet;
+	const char *output;
+	const char *image;
+	bool root;
+	bool skip_devices;
+};
+
+/* "/v1/templates/NAME<tail>"; heap, NULL with text for an impossible name. */
+char *template_path(const char *name, const char *tail, struct err *err);
+/* What a template from that file or image is called; heap. */
+char *template_name_of(const char *source);
+/* POST /v1/templates, and what came of it; the exit code. */
+int template_make(const struct call *call, const char *from, const char *source,
+	const char *name);
+/* The action: -o FILE NAME. */
+int template_save(const struct call *call);
+
+#endif
