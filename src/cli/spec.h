@@ -55,54 +55,54 @@ struct run_opts {
 	}
 
 /* Rows of the option table that both commands have. */
-#define SPEC_OPTIONS                                                           \
-	SPEC_OPT("name", 'n', OPT_STR, name, "NAME",                           \
-		"name of the sandbox; default TEMPLATE-DIRECTORY", 0, 0,       \
-		"sandbox"),                                                    \
-		SPEC_OPT("template", 'T', OPT_STR, template, "TEMPLATE",       \
-			"the template; also a name that looks like a path", 0, \
-			0, NULL),                                              \
-		SPEC_OPT("env", 'e', OPT_STRS, env, "K=V",                     \
-			"set a variable inside; K alone copies the caller's",  \
-			0, 0, NULL),                                           \
-		SPEC_OPT("mount", 'v', OPT_STRS, mounts, "HOST:GUEST[:ro]",    \
-			"share HOST as GUEST; :ro forbids writing", 0, 0,      \
-			"dir"),                                                \
-		SPEC_OPT("cpus", 0, OPT_U32, cpus, "N",                        \
-			"virtual CPUs; default half of the host's", 1, 0,      \
-			NULL),                                                 \
-		SPEC_OPT("memory", 'm', OPT_SIZE, memory, "SIZE",              \
-			"memory; default a quarter of the host's, up to 8g",   \
-			1, SPEC_SIZE_MAX, NULL),                               \
-		SPEC_OPT("disk", 0, OPT_SIZE, disk, "SIZE",                    \
-			"largest size of its file system; default 20g", 1,     \
-			SPEC_SIZE_MAX, NULL),                                  \
-		SPEC_OPT("docker-disk", 0, OPT_SIZE, docker_disk, "SIZE",      \
-			"largest size of its Docker store; default 10g", 1,    \
-			SPEC_SIZE_MAX, NULL),                                  \
-		SPEC_OPT("pids", 0, OPT_U32, pids, "N",                        \
-			"most processes that may exist at once", 1, 0, NULL),  \
-		SPEC_OPT("timeout", 0, OPT_DURATION, timeout_ms, "DURATION",   \
-			"stop the sandbox after this time: 90s, 10m, 2h", 1,   \
-			SPEC_TIME_MAX, NULL),                                  \
-		SPEC_OPT("publish", 'p', OPT_STRS, publish,                    \
-			"[[ADDR:]HOST:]PORT",                                  \
-			"let this host reach PORT of the sandbox", 0, 0,       \
-			NULL),                                                 \
-		SPEC_OPT("net-rate", 0, OPT_STR, net_rate, "UP[/DOWN]",        \
-			"network speed a second: 500k, 10m/50m, 8mbit", 0, 0,  \
-			NULL),                                                 \
-		SPEC_OPT("net-quota", 0, OPT_SIZE, net_quota, "SIZE",          \
-			"most bytes it may send and receive, together", 1,     \
-			SPEC_SIZE_MAX, NULL),                                  \
-		SPEC_OPT("ask", 0, OPT_FLAG, ask, NULL,                        \
-			"ask me about targets no rule speaks of (cove "        \
-			"policy pending)",                                     \
-			0, 0, NULL),                                           \
-		SPEC_OPT("engine", 0, OPT_STR, engine, "ENGINE",               \
-			"auto, kvm or qemu; default auto", 0, 0,               \
-			"auto kvm qemu"),                                      \
-		SPEC_OPT("quiet", 'q', OPT_FLAG, quiet, NULL,                  \
+#define SPEC_OPTIONS                                                          \
+	SPEC_OPT("name", 'n', OPT_STR, name, "NAME",                          \
+		"name of the sandbox; default TEMPLATE-DIRECTORY", 0, 0,      \
+		"sandbox"),                                                   \
+		SPEC_OPT("template", 'T', OPT_STR, template, "NAME",          \
+			"the template; a TEMPLATE that may look like a path", \
+			0, 0, NULL),                                          \
+		SPEC_OPT("env", 'e', OPT_STRS, env, "K=V",                    \
+			"set a variable inside; K alone copies the caller's", \
+			0, 0, NULL),                                          \
+		SPEC_OPT("mount", 'v', OPT_STRS, mounts, "HOST:GUEST[:ro]",   \
+			"share HOST as GUEST; :ro forbids writing", 0, 0,     \
+			"dir"),                                               \
+		SPEC_OPT("cpus", 0, OPT_U32, cpus, "N",                       \
+			"virtual CPUs; default half of the host's", 1, 0,     \
+			NULL),                                                \
+		SPEC_OPT("memory", 'm', OPT_SIZE, memory, "SIZE",             \
+			"memory; default a quarter of the host's, up to 8g",  \
+			1, SPEC_SIZE_MAX, NULL),                              \
+		SPEC_OPT("disk", 0, OPT_SIZE, disk, "SIZE",                   \
+			"largest size of its file system; default 20g", 1,    \
+			SPEC_SIZE_MAX, NULL),                                 \
+		SPEC_OPT("docker-disk", 0, OPT_SIZE, docker_disk, "SIZE",     \
+			"largest size of its Docker store; default 10g", 1,   \
+			SPEC_SIZE_MAX, NULL),                                 \
+		SPEC_OPT("pids", 0, OPT_U32, pids, "N",                       \
+			"most processes that may exist at once", 1, 0, NULL), \
+		SPEC_OPT("timeout", 0, OPT_DURATION, timeout_ms, "DURATION",  \
+			"stop the sandbox after this time: 90s, 10m, 2h", 1,  \
+			SPEC_TIME_MAX, NULL),                                 \
+		SPEC_OPT("publish", 'p', OPT_STRS, publish,                   \
+			"[[ADDR:]HOST:]PORT",                                 \
+			"let this host reach PORT of the sandbox", 0, 0,      \
+			NULL),                                                \
+		SPEC_OPT("net-rate", 0, OPT_STR, net_rate, "UP[/DOWN]",       \
+			"network speed a second: 500k, 10m/50m, 8mbit", 0, 0, \
+			NULL),                                                \
+		SPEC_OPT("net-quota", 0, OPT_SIZE, net_quota, "SIZE",         \
+			"most bytes it may send and receive, together", 1,    \
+			SPEC_SIZE_MAX, NULL),                                 \
+		SPEC_OPT("ask", 0, OPT_FLAG, ask, NULL,                       \
+			"ask me about targets no rule speaks of (cove "       \
+			"policy pending)",                                    \
+			0, 0, NULL),                                          \
+		SPEC_OPT("engine", 0, OPT_STR, engine, "ENGINE",              \
+			"auto, kvm or qemu; default auto", 0, 0,              \
+			"auto kvm qemu"),                                     \
+		SPEC_OPT("quiet", 'q', OPT_FLAG, quiet, NULL,                 \
 			"show no progress", 0, 0, NULL)
 
 struct spec {
