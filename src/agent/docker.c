@@ -33,7 +33,7 @@ bool docker_wants_restart(const char *hostconfig)
 	if (!p)
 		return false;
 	p += sizeof(key) - 1;
-	return *p != '"' && strncmp(p, "no\"", 3) != 0;
+	return *p && *p != '"' && strncmp(p, "no\"", 3) != 0;
 }
 
 /* Nothing of the workload runs yet, and no open here can be made to wait. */

@@ -18,6 +18,8 @@ const struct command *const commands[] = {
 	&cmd_prune,
 	&cmd_cp,
 	&cmd_ports,
+	&cmd_docker,
+	&cmd_docker_env,
 	&cmd_policy,
 	&cmd_template,
 	&cmd_doctor,

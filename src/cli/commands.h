@@ -4,6 +4,10 @@
 #define CLI_COMMANDS_H
 
 #include "cli/command.h"
+#include <jansson.h>
+
+/* DOCKER_HOST of a sandbox as the API shows it; heap. cmd_docker.c. */
+int docker_host(const json_t *sb, char **ret, struct err *err);
 
 extern const struct command cmd_run;
 extern const struct command cmd_create;
@@ -16,6 +20,8 @@ extern const struct command cmd_start;
 extern const struct command cmd_rm;
 extern const struct command cmd_prune;
 extern const struct command cmd_cp;
+extern const struct command cmd_docker;
+extern const struct command cmd_docker_env;
 extern const struct command cmd_policy;
 extern const struct command cmd_ports;
 extern const struct command cmd_template;

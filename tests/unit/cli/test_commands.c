@@ -61,7 +61,7 @@ static void test_guess(void **state)
 	guess("lss", "ls");
 	guess("creat", "create");
 	guess("isnpect", "inspect");
-	guess("docter", "doctor");
+	guess("doctr", "doctor");
 	guess("frobnicate", NULL);
 	guess("", NULL);
 	guess("a-word-that-is-longer-than-any-command-will-ever-be", NULL);
