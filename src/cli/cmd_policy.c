@@ -2,16 +2,27 @@
 #include "base/opt.h"
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/network.h"
+#include "cli/policy.h"
 #include "cli/text.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#define POLICY_QUOTA_MAX (1ull << 60)
+
 struct policy_opts {
 	bool help;
 	bool json;
 	bool udp;
+	bool follow;
+	bool verify;
+	bool once;
+	bool session;
+	bool always;
+	uint64_t quota;
+	const char *rate;
 	const char *sandbox;
 	const char *methods;
 	const char *path;
@@ -27,6 +38,21 @@ static const struct opt opts[] = {
 		NULL},
 	{"udp", 0, OPT_FLAG, offsetof(struct policy_opts, udp), NULL,
 		"UDP instead of TCP", 0, 0, NULL},
+	{"rate", 0, OPT_STR, offsetof(struct policy_opts, rate), "UP[/DOWN]",
+		"allow: at most this much a second", 0, 0, NULL},
+	{"quota", 0, OPT_SIZE, offsetof(struct policy_opts, quota), "SIZE",
+		"allow: at most this much, both ways", 1, POLICY_QUOTA_MAX,
+		NULL},
+	{"follow", 'f', OPT_FLAG, offsetof(struct policy_opts, follow), NULL,
+		"log: go on as more arrives", 0, 0, NULL},
+	{"verify", 0, OPT_FLAG, offsetof(struct policy_opts, verify), NULL,
+		"log: has a line been changed or taken out?", 0, 0, NULL},
+	{"once", 0, OPT_FLAG, offsetof(struct policy_opts, once), NULL,
+		"approve, reject: what waits now (default)", 0, 0, NULL},
+	{"session", 0, OPT_FLAG, offsetof(struct policy_opts, session), NULL,
+		"approve, reject: until the sandbox stops", 0, 0, NULL},
+	{"always", 0, OPT_FLAG, offsetof(struct policy_opts, always), NULL,
+		"approve, reject: as a rule of the sandbox", 0, 0, NULL},
 	{"json", 0, OPT_FLAG, offsetof(struct policy_opts, json), NULL,
 		"print JSON", 0, 0, NULL},
 };
@@ -37,8 +63,7 @@ static void set(json_t *o, const char *key, const char *v)
 		json_object_set_new(o, key, json_string(v));
 }
 
-/* Percent-encodes for a query; heap. */
-static char *encode(const char *s)
+char *policy_encode(const char *s)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	char *out = xcalloc(3 * strlen(s) + 1, 1);
@@ -59,9 +84,9 @@ static char *encode(const char *s)
 	return out;
 }
 
-static char *with_scope(const char *path, const char *sandbox, char sep)
+char *policy_scoped(const char *path, const char *sandbox, char sep)
 {
-	_cleanup_free_ char *s = encode(sandbox ? sandbox : "");
+	_cleanup_free_ char *s = policy_encode(sandbox ? sandbox : "");
 
 	return sandbox ? xasprintf("%s%csandbox=%s", path, sep, s)
 		       : xstrdup(path);
@@ -168,6 +193,19 @@ static json_t *targets(const struct call *call)
 	return list;
 }
 
+static int limits(const struct policy_opts *o, json_t *body, struct err *err)
+{
+	uint64_t up = 0, down = 0;
+	int r = o->rate ? rate_parse(o->rate, &up, &down, err) : 0;
+
+	if (r < 0)
+		return r;
+	json_object_set_new(body, "rate_up", json_integer((json_int_t)up));
+	json_object_set_new(body, "rate_down", json_integer((json_int_t)down));
+	json_object_set_new(body, "quota", json_integer((json_int_t)o->quota));
+	return 0;
+}
+
 static int add(const struct call *call, bool allow)
 {
 	const struct policy_opts *o = call->opts;
@@ -183,9 +221,12 @@ static int add(const struct call *call, bool allow)
 	set(body, "sandbox", o->sandbox);
 	set(body, "methods", o->methods);
 	set(body, "path", o->path);
-	r = api_call(&api, "POST", "/v1/policy/rules", body, &answer, &err);
+	r = limits(o, body, &err);
+	r = r ? r
+	      : api_call(&api, "POST", "/v1/policy/rules", body, &answer, &err);
 	json_decref(body);
-	return r < 0 ? cli_fail(&err) : show(o, answer, print_rules);
+	return r < 0 ? cli_refuse(call->cli, &err)
+		     : show(o, answer, print_rules);
 }
 
 static int do_allow(const struct call *call)
@@ -203,7 +244,7 @@ static int get(const struct call *call, const char *path,
 {
 	const struct policy_opts *o = call->opts;
 	const char *sandbox = call->argc > 1 ? call->argv[1] : o->sandbox;
-	_cleanup_free_ char *full = with_scope(path, sandbox, '?');
+	_cleanup_free_ char *full = policy_scoped(path, sandbox, '?');
 	struct api api = {.cli = call->cli};
 	struct err err = {0};
 	json_t *answer;
@@ -220,7 +261,58 @@ static int do_ls(const struct call *call)
 
 static int do_log(const struct call *call)
 {
+	const struct policy_opts *o = call->opts;
+	const char *sandbox = call->argc > 1 ? call->argv[1] : o->sandbox;
+
+	if (o->follow)
+		return policy_follow(call->cli, sandbox, o->json);
+	if (o->verify)
+		return policy_verify(call->cli, sandbox, o->json);
 	return get(call, "/v1/policy/log", print_log);
+}
+
+static int do_pending(const struct call *call)
+{
+	return get(call, "/v1/policy/pending", policy_print_pending);
+}
+
+static int do_answer(const struct call *call, bool allow)
+{
+	const struct policy_opts *o = call->opts;
+	const char *how = o->always ? "always"
+		: o->session        ? "session"
+				    : "once";
+	struct err err = {0};
+
+	if (call->argc < 2)
+		return cli_usage(call->cli,
+			"needs what to answer: its id or its target");
+	if (o->once + o->session + o->always > 1)
+		return cli_usage(call->cli,
+			"--once, --session and --always: choose one");
+	for (int i = 1; i < call->argc; i++)
+		if (policy_answer(call->cli, o->sandbox, call->argv[i], allow,
+			    how, &err) < 0)
+			return cli_fail(&err);
+	return CLI_OK;
+}
+
+static int do_approve(const struct call *call)
+{
+	return do_answer(call, true);
+}
+
+static int do_reject(const struct call *call)
+{
+	return do_answer(call, false);
+}
+
+static int do_ask(const struct call *call)
+{
+	const struct policy_opts *o = call->opts;
+
+	return policy_ask_person(
+		call->cli, call->argc > 1 ? call->argv[1] : o->sandbox);
 }
 
 static int do_rm(const struct call *call)
@@ -232,10 +324,11 @@ static int do_rm(const struct call *call)
 	if (call->argc < 2)
 		return cli_usage(call->cli, "needs a rule's id or target");
 	for (int i = 1; i < call->argc; i++) {
-		_cleanup_free_ char *what = encode(call->argv[i]);
+		_cleanup_free_ char *what = policy_encode(call->argv[i]);
 		_cleanup_free_ char *path =
 			xasprintf("/v1/policy/rules?what=%s", what);
-		_cleanup_free_ char *full = with_scope(path, o->sandbox, '&');
+		_cleanup_free_ char *full =
+			policy_scoped(path, o->sandbox, '&');
 		json_t *answer;
 
 		if (api_call(&api, "DELETE", full, NULL, &answer, &err) < 0)
@@ -296,20 +389,23 @@ static int run(const struct call *call)
 		int (*fn)(const struct call *call);
 	} actions[] = {{"init", do_init}, {"allow", do_allow},
 		{"deny", do_deny}, {"rm", do_rm}, {"ls", do_ls},
-		{"check", do_check}, {"log", do_log}, {"reset", do_reset}};
+		{"check", do_check}, {"log", do_log}, {"reset", do_reset},
+		{"pending", do_pending}, {"approve", do_approve},
+		{"reject", do_reject}, {"ask", do_ask}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
 		if (streq(actions[i].name, call->argv[0]))
 			return actions[i].fn(call);
 	return cli_usage(call->cli,
 		"unknown action '%s'; there are: init, allow, deny, rm, ls, "
-		"check, log, reset",
+		"check, log, pending, approve, reject, ask, reset",
 		call->argv[0]);
 }
 
 const struct command cmd_policy = {
 	.name = "policy",
-	.args = "init|allow|deny|rm|ls|check|log|reset [ARGUMENT...]",
+	.args = "init|allow|deny|rm|ls|check|log|pending|approve|reject|ask|"
+		"reset [ARGUMENT...]",
 	.help = "say what sandboxes may connect to",
 	.about = "Without a rule nothing leaves a sandbox. init PRESET chooses "
 		 "the list to begin with: open, balanced or closed. allow and "
@@ -318,12 +414,17 @@ const struct command cmd_policy = {
 		 "address, a CIDR, host (this machine's own localhost), or **; "
 		 "each with :PORT or :LO-HI if wanted. Deny beats allow. Rules "
 		 "act at once, also on open connections.\n\n"
-		 "check TARGET says what would happen; log shows what did.",
+		 "check TARGET says what would happen; log shows what did.\n\n"
+		 "A sandbox made with --ask lets connections that no rule "
+		 "speaks of wait for a minute: pending lists them, approve and "
+		 "reject answer them by id or target, ask does so on this "
+		 "terminal as they come.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.opts_size = sizeof(struct policy_opts),
 	.min_args = 1,
 	.max_args = -1,
-	.complete = "init allow deny rm ls check log reset",
+	.complete = "init allow deny rm ls check log pending approve "
+		    "reject ask reset",
 	.run = run,
 };

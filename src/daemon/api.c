@@ -46,7 +46,12 @@ static const struct route routes[] = {
 		.query = {"what", "sandbox"}},
 	{"POST", "/v1/policy/reset", api_policy_reset, .body = true},
 	{"POST", "/v1/policy/check", api_policy_check, .body = true},
-	{"GET", "/v1/policy/log", api_policy_log, .query = {"sandbox"}},
+	{"GET", "/v1/policy/log", api_policy_log,
+		.query = {"sandbox", "follow"}},
+	{"GET", "/v1/policy/verify", api_policy_verify, .query = {"sandbox"}},
+	{"GET", "/v1/policy/pending", api_ask_pending,
+		.query = {"sandbox", "wait"}},
+	{"POST", "/v1/policy/answer", api_ask_answer, .body = true},
 };
 
 /* True when path fits; the part in the place of "*" goes to name. */

@@ -57,11 +57,20 @@ void api_policy_remove(struct request *rq);
 void api_policy_preset(struct request *rq);
 void api_policy_reset(struct request *rq);
 void api_policy_check(struct request *rq);
+/* api_policy_log.c */
 void api_policy_log(struct request *rq);
+void api_policy_verify(struct request *rq);
+/* api_ask.c */
+void api_ask_pending(struct request *rq);
+void api_ask_answer(struct request *rq);
 
 /* The sandbox a request names; NULL after a 404. */
 struct sandbox;
 struct sandbox *api_sandbox(struct request *rq);
+/* The one that a body or "sandbox=" names: 0, 1 none was named, -1 after a
+ * refusal. */
+int api_scope(struct request *rq, const char *name, struct sandbox **ret);
+int api_query_scope(struct request *rq, struct sandbox **ret);
 /* Value of a boolean parameter: "1"/"true", "0"/"false"/absent. 0 or 400. */
 int api_flag(struct request *rq, const char *name, bool *ret);
 /* detail: with events and sizes that must be looked up. */

@@ -5,17 +5,13 @@
 #include "daemon/policies.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define TARGETS_MAX 256u
-#define LOG_TAIL (256u * 1024u)
-#define LOG_FILE "net/net.log"
 
 /* The sandbox of a body or a query; 1 none was named, -1 answered 404. */
-static int scope(struct request *rq, const char *name, struct sandbox **ret)
+int api_scope(struct request *rq, const char *name, struct sandbox **ret)
 {
 	char text[400];
 
@@ -31,7 +27,7 @@ static int scope(struct request *rq, const char *name, struct sandbox **ret)
 	return -1;
 }
 
-static int query_scope(struct request *rq, struct sandbox **ret)
+int api_query_scope(struct request *rq, struct sandbox **ret)
 {
 	char name[256] = "";
 
@@ -39,7 +35,7 @@ static int query_scope(struct request *rq, struct sandbox **ret)
 		conn_error(rq->c, 400, "bad_request", "bad sandbox name");
 		return -1;
 	}
-	return scope(rq, name, ret);
+	return api_scope(rq, name, ret);
 }
 
 static json_t *rule_json(
@@ -51,11 +47,14 @@ static json_t *rule_json(
 	for (uint8_t i = 0; i < r->n_methods; i++)
 		json_array_append_new(methods, json_string(r->methods[i]));
 	policy_rule_format(r, line, sizeof(line));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "id",
-		r->id, "action", r->allow ? "allow" : "deny", "target",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:s,"
+			 " s:s, s:s}",
+		"id", r->id, "action", r->allow ? "allow" : "deny", "target",
 		policy_target_format(&r->target, target, sizeof(target)),
 		"protocol", r->udp ? "udp" : "tcp", "path", r->path, "methods",
-		methods, "source", source, "sandbox", sandbox, "text", line);
+		methods, "rate_up", (json_int_t)r->rate_up, "rate_down",
+		(json_int_t)r->rate_down, "quota", (json_int_t)r->quota,
+		"source", source, "sandbox", sandbox, "text", line);
 }
 
 void api_policy_get(struct request *rq)
@@ -65,9 +64,9 @@ void api_policy_get(struct request *rq)
 	struct err err = {0};
 	json_t *list;
 
-	if (query_scope(rq, &sb) < 0)
+	if (api_query_scope(rq, &sb) < 0)
 		return;
-	if (policies_read(rq->d, sb, &p, &err) < 0) {
+	if (policies_all(rq->d, sb, &p, &err) < 0) {
 		conn_fail(rq->c, &err);
 		return;
 	}
@@ -75,12 +74,14 @@ void api_policy_get(struct request *rq)
 	for (size_t i = 0; i < p.n; i++) {
 		bool preset = i < p.n_preset;
 		bool own = i >= p.n_preset + p.n_global;
+		bool session = i >= p.n - p.n_session;
 
 		json_array_append_new(list,
 			rule_json(&p.rules[i],
-				preset        ? "preset"
-					: own ? "sandbox"
-					      : "global",
+				session          ? "session"
+					: preset ? "preset"
+					: own    ? "sandbox"
+						 : "global",
 				own ? sb->row.name : ""));
 	}
 	conn_reply(rq->c, 200,
@@ -94,6 +95,8 @@ struct rules_body {
 	char *sandbox;
 	char *methods;
 	char *path;
+	uint64_t rate_up, rate_down;
+	uint64_t quota;
 	json_t *targets;
 };
 
@@ -104,6 +107,11 @@ static const struct field rules_fields[] = {
 	{"sandbox", FIELD_STR, offsetof(struct rules_body, sandbox), 0, 255},
 	{"methods", FIELD_STR, offsetof(struct rules_body, methods), 0, 255},
 	{"path", FIELD_STR, offsetof(struct rules_body, path), 0, 511},
+	{"rate_up", FIELD_U64, offsetof(struct rules_body, rate_up), 0,
+		INT64_MAX},
+	{"rate_down", FIELD_U64, offsetof(struct rules_body, rate_down), 0,
+		INT64_MAX},
+	{"quota", FIELD_U64, offsetof(struct rules_body, quota), 0, INT64_MAX},
 	{"targets", FIELD_JSON, offsetof(struct rules_body, targets),
 		.required = true, .json = JSON_ARRAY},
 };
@@ -118,7 +126,11 @@ static void rules_body_done(struct rules_body *b)
 static int make_rule(const struct rules_body *b, const char *target,
 	struct policy_rule *ret, struct err *err)
 {
-	struct policy_rule r = {.allow = b->allow, .udp = b->udp};
+	struct policy_rule r = {.allow = b->allow,
+		.udp = b->udp,
+		.rate_up = b->rate_up,
+		.rate_down = b->rate_down,
+		.quota = b->quota};
 	int rc = policy_target_parse(target, &r.target, err);
 
 	if (rc == 0 && b->methods && *b->methods)
@@ -127,6 +139,8 @@ static int make_rule(const struct rules_body *b, const char *target,
 		rc = policy_path_parse(b->path, &r, err);
 	if (rc == 0 && r.udp && (r.n_methods || r.path[0]))
 		rc = err_set(err, EINVAL, "udp has no method or path");
+	if (rc == 0 && !r.allow && (r.rate_up || r.rate_down || r.quota))
+		rc = err_set(err, EINVAL, "only allow has a rate or a quota");
 	if (rc == 0)
 		*ret = r;
 	return rc;
@@ -165,7 +179,7 @@ void api_policy_add(struct request *rq)
 		r = err_set(&err, EINVAL, "1 to %u targets", TARGETS_MAX);
 	rules = xcalloc(n + 1, sizeof(*rules));
 	r = r ? r : make_rules(&b, rules, n, &err);
-	if (r == 0 && scope(rq, b.sandbox, &sb) < 0)
+	if (r == 0 && api_scope(rq, b.sandbox, &sb) < 0)
 		return;
 	r = r ? r : policies_add(rq->d, sb, rules, n, &err);
 	if (r < 0) {
@@ -191,7 +205,7 @@ void api_policy_remove(struct request *rq)
 		conn_error(rq->c, 400, "bad_request", "'what' is missing");
 		return;
 	}
-	if (query_scope(rq, &sb) < 0)
+	if (api_query_scope(rq, &sb) < 0)
 		return;
 	if (policies_remove(rq->d, sb, what, &n, &err) < 0)
 		conn_fail(rq->c, &err);
@@ -302,12 +316,12 @@ void api_policy_check(struct request *rq)
 	r = fields_read(rq->body ? rq->body : none, check_fields,
 		ARRAY_SIZE(check_fields), &b, &err);
 	r = r ? r : parse_check(b.target, &t, &err);
-	if (r == 0 && scope(rq, b.sandbox, &sb) < 0) {
+	if (r == 0 && api_scope(rq, b.sandbox, &sb) < 0) {
 		free(b.target);
 		free(b.sandbox);
 		return;
 	}
-	r = r ? r : policies_read(rq->d, sb, &p, &err);
+	r = r ? r : policies_all(rq->d, sb, &p, &err);
 	if (r < 0) {
 		conn_fail(rq->c, &err);
 	} else {
@@ -321,49 +335,4 @@ void api_policy_check(struct request *rq)
 	}
 	free(b.target);
 	free(b.sandbox);
-}
-
-/* Whole lines of the end of the log. Written by a process that may be lost. */
-static void add_log(struct sandbox *sb, json_t *list)
-{
-	_cleanup_free_ char *dir = sandbox_dir(sb);
-	_cleanup_free_ char *path = xasprintf("%s/" LOG_FILE, dir);
-	_cleanup_close_ int fd =
-		open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	_cleanup_free_ char *text = xcalloc(1, LOG_TAIL + 1);
-	char *line = text, *end;
-	struct stat st;
-	off_t from;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return;
-	from = st.st_size > (off_t)LOG_TAIL ? st.st_size - LOG_TAIL : 0;
-	n = pread(fd, text, LOG_TAIL, from);
-	if (n > 0 && from > 0 && (end = memchr(text, '\n', (size_t)n)))
-		line = end + 1;
-	for (; n > 0 && (end = strchr(line, '\n')); line = end + 1) {
-		json_t *j = json_loadb(line, (size_t)(end - line), 0, NULL);
-
-		if (j)
-			json_array_append_new(list, j);
-	}
-}
-
-void api_policy_log(struct request *rq)
-{
-	json_t *list = json_array();
-	struct sandbox *only;
-
-	if (query_scope(rq, &only) < 0) {
-		json_decref(list);
-		return;
-	}
-	list_for_each (it, &rq->d->sandboxes) {
-		struct sandbox *sb = list_entry(it, struct sandbox, link);
-
-		if (!only || only == sb)
-			add_log(sb, list);
-	}
-	conn_reply(rq->c, 200, json_pack("{s:o}", "entries", list));
 }

@@ -25,7 +25,8 @@ struct daemon {
 	struct list sandboxes; /* struct sandbox.link, oldest first */
 	struct list jobs;      /* struct job.link */
 	struct list conns;     /* struct conn.link, least recently used first */
-	struct list bridges;   /* exec streams, see bridge.h */
+	struct list ask_waiters; /* clients; see ask.h */
+	struct list bridges;     /* exec streams, see bridge.h */
 	size_t n_conns;
 	size_t max_conns;
 	struct watch listen; /* fd -1 when not listening */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/gate.h"
 
+#include "daemon/ask.h"
 #include "daemon/policies.h"
 #include "daemon/ports.h"
 #include "daemon/spawn.h"
@@ -73,6 +74,7 @@ void gate_stop(struct sandbox *sb)
 	siginfo_t si;
 
 	ports_close(sb);
+	ask_free(sb);
 	if (!sb->gate)
 		return;
 	if (sb->gate->ended.fd >= 0) {
@@ -198,6 +200,7 @@ static int send_birth(
 	(void)tlv_put_u64(&b, BT_GATE_RATE_UP, sb->spec.rate_up);
 	(void)tlv_put_u64(&b, BT_GATE_RATE_DOWN, sb->spec.rate_down);
 	(void)tlv_put_u64(&b, BT_GATE_QUOTA, sb->spec.quota);
+	(void)tlv_put_u32(&b, BT_GATE_ASK, sb->spec.ask);
 	for (uint32_t i = 0; i < OWN_N; i++)
 		(void)tlv_put_u32(&b, tags[i], i);
 	r = sock_send_fds(sock, buf_head(&b), buf_len(&b), o->fd, OWN_N);
@@ -417,6 +420,24 @@ void gate_push_ports(struct sandbox *sb)
 		(void)proc_signal(sb->gate->ended.fd, SIGKILL);
 }
 
+void gate_answer(struct sandbox *sb, const char *target, uint16_t port,
+	bool udp, bool allow)
+{
+	_cleanup_(buf_done) struct buf b, body;
+
+	if (!sb->gate || sb->gate->ctl.fd < 0)
+		return; /* what waited is gone with it */
+	buf_init(&b, GATE_CONTROL_MAX);
+	buf_init(&body, GATE_CONTROL_MAX - FRAME_HEAD);
+	(void)tlv_put_str(&body, GT_TARGET, target);
+	(void)tlv_put_u32(&body, GT_TARGET_PORT, port);
+	(void)tlv_put_u32(&body, GT_UDP, udp);
+	(void)tlv_put_u32(&body, GT_ALLOW, allow);
+	(void)frame_put(&b, GF_ANSWER, buf_head(&body), buf_len(&body));
+	(void)send(sb->gate->ctl.fd, buf_head(&b), buf_len(&b),
+		MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Of a gate that was adopted. What it does not have is opened. */
 static void on_ports(struct gate *g, const struct frame *f, int fds[], size_t n)
 {
@@ -466,6 +487,8 @@ static void on_ctl(struct loop *l, struct watch *w, uint32_t events)
 	buf_add(&in, (size_t)n);
 	if (frame_peek(&in, &f) > 0 && f.type == GF_PORTS)
 		on_ports(g, &f, fds, n_fds);
+	else if (frame_peek(&in, &f) > 0 && f.type == GF_ASK)
+		ask_add(g->sb, f.p, f.len);
 	else if (frame_peek(&in, &f) > 0)
 		on_message(g, &f);
 	for (size_t i = 0; i < n_fds; i++)

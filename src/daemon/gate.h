@@ -23,6 +23,9 @@ void gate_free(struct sandbox *sb);
 pid_t gate_pid(const struct sandbox *sb);
 /* The rules changed. */
 void gate_push(struct sandbox *sb);
+/* The person's answer to what waits for this target (ask.h). */
+void gate_answer(struct sandbox *sb, const char *target, uint16_t port,
+	bool udp, bool allow);
 /* The published ports changed. */
 void gate_push_ports(struct sandbox *sb);
 

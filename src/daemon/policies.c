@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/policies.h"
 
+#include "daemon/ask.h"
 #include "daemon/gate.h"
 
 #include "base/buf.h"
@@ -122,6 +123,27 @@ int policies_read(struct daemon *d, const struct sandbox *sb,
 	return 0;
 }
 
+int policies_all(struct daemon *d, const struct sandbox *sb,
+	struct policies *ret, struct err *err)
+{
+	const struct policy_rule *more = NULL;
+	struct policies p = {0};
+	int r = policies_read(d, sb, &p, err);
+
+	if (r < 0)
+		return r;
+	if (sb)
+		more = ask_rules(sb, &p.n_session);
+	if (p.n_session) {
+		p.rules =
+			xrealloc(p.rules, p.n + p.n_session, sizeof(*p.rules));
+		memcpy(p.rules + p.n, more, p.n_session * sizeof(*more));
+		p.n += p.n_session;
+	}
+	*ret = p;
+	return 0;
+}
+
 void policies_done(struct policies *p)
 {
 	free(p->rules);
@@ -147,7 +169,7 @@ char *policies_text(struct daemon *d, const struct sandbox *sb)
 	struct err err = {0};
 
 	buf_init(&b, GATE_POLICY_MAX);
-	if (policies_read(d, sb, &p, &err) < 0 ||
+	if (policies_all(d, sb, &p, &err) < 0 ||
 		put_rules(&b, p.rules, p.n) < 0) {
 		log_error("everything is denied: %s",
 			err.code ? err.text : "too many rules");

@@ -18,11 +18,15 @@ struct policies {
 	struct policy_rule *rules; /* preset, global, sandbox */
 	size_t n;
 	size_t n_preset;
-	size_t n_global; /* after the preset's */
+	size_t n_global;  /* after the preset's */
+	size_t n_session; /* the last ones, of policies_all() */
 };
 
 /* What holds for sb, or for a sandbox without rules of its own (NULL). */
 int policies_read(struct daemon *d, const struct sandbox *sb,
+	struct policies *ret, struct err *err);
+/* The same and what was answered for this session: what is in force. */
+int policies_all(struct daemon *d, const struct sandbox *sb,
 	struct policies *ret, struct err *err);
 void policies_done(struct policies *p);
 /* As one rule file with ids. On failure the text that denies everything. */

@@ -143,6 +143,7 @@ int daemon_init(struct daemon *d, struct err *err)
 	list_init(&d->jobs);
 	list_init(&d->conns);
 	list_init(&d->bridges);
+	list_init(&d->ask_waiters);
 	d->listen.fd = -1;
 	d->max_conns = raise_limits();
 	if (d->stop_grace_ms == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sandbox.h"
 
+#include "daemon/ask.h"
 #include "daemon/control.h"
 #include "daemon/docker.h"
 #include "daemon/gate.h"
@@ -207,6 +208,7 @@ void sandbox_free(struct sandbox *sb)
 	docker_close(sb);
 	gate_free(sb);
 	ports_free(sb);
+	ask_free(sb);
 	loop_untimer(l, &sb->boot);
 	loop_untimer(l, &sb->life);
 	loop_untimer(l, &sb->stop);

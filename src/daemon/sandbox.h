@@ -65,6 +65,7 @@ struct control;
 struct docker;
 struct gate;
 struct ports;
+struct asks;
 
 struct sandbox {
 	struct list link;
@@ -90,6 +91,7 @@ struct sandbox {
 	struct gate *gate;       /* NULL: it has no network */
 	struct docker *docker;   /* its socket on the host */
 	struct ports *ports;     /* NULL: not read yet; see ports.h */
+	struct asks *asks;       /* NULL: nothing was asked; see ask.h */
 	struct proc_id gate_id;  /* of an earlier coved, to be adopted */
 	struct timer boot;       /* watchdog until the guest is ready */
 	struct timer life;       /* --timeout */

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PREV_KEY "\"prev\":\""
 #define SEQ_KEY "{\"seq\":"
 
 static int open_log(struct audit *a)
@@ -131,7 +130,7 @@ void audit_write(struct audit *a, const struct audit_entry *e)
 			",\"time\":\"%s\",\"sandbox\":\"%s\",\"proto\":\"%s\","
 			"\"target\":\"%s\",\"port\":%u,\"path\":\"%s\","
 			"\"verdict\":\"%s\",\"rule\":\"%s\",\"reason\":\"%s\","
-			"\"up\":%" PRIu64 ",\"down\":%" PRIu64 "," PREV_KEY
+			"\"up\":%" PRIu64 ",\"down\":%" PRIu64 "," CHAIN_KEY
 			"%s\"}\n",
 		a->seq + 1, when, a->sandbox, e->proto, target, e->port,
 		e->path, e->verdict, e->rule, reason, e->up, e->down, a->last);
@@ -145,33 +144,4 @@ void audit_write(struct audit *a, const struct audit_entry *e)
 	a->seq++;
 	a->size += (size_t)n;
 	digest_of(line, (size_t)n - 1, a->last);
-}
-
-static bool fits(const char *line, size_t len, const char *last)
-{
-	const size_t tail = strlen(PREV_KEY) + SHA256_HEX - 1 + 2;
-	const char *p = line + len - tail;
-
-	if (len < tail || memcmp(p, PREV_KEY, strlen(PREV_KEY)) != 0)
-		return false;
-	return !last[0] ||
-		memcmp(p + strlen(PREV_KEY), last, SHA256_HEX - 1) == 0;
-}
-
-int audit_verify(const char *text, size_t len, char last[SHA256_HEX],
-	uint64_t *ret_lines)
-{
-	uint64_t lines = 0;
-	const char *end;
-
-	for (; len > 0; len -= (size_t)(end + 1 - text), text = end + 1) {
-		end = memchr(text, '\n', len);
-		lines++;
-		*ret_lines = lines;
-		if (!end || !fits(text, (size_t)(end - text), last))
-			return -EBADMSG;
-		digest_of(text, (size_t)(end - text), last);
-	}
-	*ret_lines = lines;
-	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * audit - every verdict as one JSON line in net.log. Each line holds the
  * SHA-256 of the line before it, so a line that is removed or changed shows
- * (audit_verify). At AUDIT_SIZE_MAX the log becomes net.log.1 and a new one
+ * (tls/chain.h). At AUDIT_SIZE_MAX the log becomes net.log.1 and a new one
  * goes on with the chain. A failed write is counted and never stops traffic
  * that was denied; what would be allowed is denied then (the caller asks
  * audit_ok). Names and ids in it are canonical; every other text is escaped.
@@ -11,7 +11,7 @@
 #define GATE_AUDIT_H
 
 #include "base/err.h"
-#include "tls/digest.h"
+#include "tls/chain.h"
 
 #define AUDIT_FILE "net.log"
 #define AUDIT_OLD "net.log.1"
@@ -43,12 +43,5 @@ struct audit_entry {
 int audit_open(struct audit *a, int dir, const char *sandbox, struct err *err);
 void audit_close(struct audit *a);
 void audit_write(struct audit *a, const struct audit_entry *e);
-/*
- * Checks a chain of whole lines. prev: the hash before the first line, ""
- * to take the first line's word for it. 0 and the number of lines, or -EBADMSG
- * and the line (from 1) that does not fit.
- */
-int audit_verify(const char *text, size_t len, char last[SHA256_HEX],
-	uint64_t *ret_lines);
 
 #endif

@@ -55,6 +55,8 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 		return tlv_u64(t, &b->rate_up);
 	case BT_GATE_RATE_DOWN:
 		return tlv_u64(t, &b->rate_down);
+	case BT_GATE_ASK:
+		return tlv_u32(t, &b->ask);
 	case BT_GATE_QUOTA:
 		return tlv_u64(t, &b->quota);
 	default:

@@ -22,6 +22,7 @@ struct birth {
 	uint64_t rate_up;
 	uint64_t rate_down;
 	uint64_t quota;
+	uint32_t ask;
 };
 
 /* Owns what it read, also after a failure: always birth_done(). */

@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "gate/ask.h"
 #include "gate/ports.h"
 #include <errno.h>
 #include <string.h>
@@ -118,6 +119,9 @@ static int on_record(struct gate *g, const struct buf *in, int *fds, size_t n)
 		return set_ports(g, &f, fds, n);
 	case GF_PORTS_TAKE:
 		return ports_give(g, g->client.fd);
+	case GF_ANSWER:
+		r = ask_answer(g, f.p, f.len);
+		return r < 0 ? r : reply(g, GF_DONE, NULL);
 	default:
 		return -EBADMSG;
 	}
@@ -178,6 +182,11 @@ void control_done(struct gate *g)
 {
 	client_close(g);
 	loop_unwatch(&g->loop, &g->control);
+}
+
+int control_send(struct gate *g, uint8_t type, const struct buf *body)
+{
+	return g->client.fd < 0 ? -ENOTCONN : reply(g, type, body);
 }
 
 void control_event(struct gate *g, const char *event, const char *text)

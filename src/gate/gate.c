@@ -4,11 +4,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "gate/judge.h"
+#include "gate/limit.h"
 #include "gate/ports.h"
 #include "gate/stream.h"
 #include "jail/jail.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,6 +20,8 @@
 #define ACCEPT_BATCH 64u
 #define ACCEPT_PAUSE_MS 100u
 #define NAMES_FILE "names"
+#define USED_FILE "used"
+#define USED_STEP (256u * 1024u) /* bytes that a kill may forget */
 
 static void on_egress(struct loop *l, struct watch *w, uint32_t events);
 static void on_dns(struct loop *l, struct watch *w, uint32_t events);
@@ -94,6 +99,8 @@ int gate_open(struct gate *g, struct err *err)
 	list_init(&g->streams);
 	list_init(&g->queries);
 	list_init(&g->ports);
+	list_init(&g->limits);
+	g->used_fd = -1;
 	g->client.fd = -1;
 	g->uid = geteuid();
 	g->audit.fd = -1;
@@ -139,7 +146,9 @@ int gate_set_policy(struct gate *g, int fd, struct err *err)
 	free(g->rules);
 	g->rules = rules;
 	g->policy = (struct policy){rules, n};
+	limits_update(g);
 	judge_again(g);
+	limits_sweep(g);
 	return 0;
 }
 
@@ -152,14 +161,51 @@ void gate_limits(struct gate *g, uint64_t up, uint64_t down, uint64_t quota)
 	streams_wake(g);
 }
 
+/* "UP DOWN", as wide as it gets, so that it can be written over. */
+static void keep_used(struct gate *g)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%020" PRIu64 " %020" PRIu64 "\n",
+		g->count.up, g->count.down);
+
+	g->used_kept = g->count.up + g->count.down;
+	if (lseek(g->used_fd, 0, SEEK_SET) < 0 ||
+		fd_write_all(g->used_fd, line, (size_t)n) < 0)
+		log_debug("bytes not kept");
+}
+
+/* What earlier gates of this sandbox let through counts as well. */
+static int open_used(struct gate *g, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t up, down;
+	int fd;
+
+	if (fd_slurp_at(g->birth.dir, USED_FILE, 64, &text) > 0 &&
+		sscanf(text, "%" SCNu64 " %" SCNu64, &up, &down) == 2) {
+		g->count.up = up;
+		g->count.down = down;
+	}
+	g->used_kept = g->count.up + g->count.down;
+	fd = openat(g->birth.dir, USED_FILE,
+		O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, errno, USED_FILE);
+	g->used_fd = fd;
+	return 0;
+}
+
 bool gate_spend(struct gate *g, uint64_t up, uint64_t down)
 {
 	g->count.up += up;
 	g->count.down += down;
+	if (g->count.up + g->count.down - g->used_kept >= USED_STEP)
+		keep_used(g);
 	if (!g->quota || g->over_quota ||
 		g->count.up + g->count.down < g->quota)
 		return g->over_quota;
 	g->over_quota = true;
+	keep_used(g);
 	control_event(g, "quota.net", "the network quota is used up");
 	return true;
 }
@@ -208,6 +254,7 @@ int gate_build(struct gate *g, struct err *err)
 	r = r ? r : watch_signals(g, err);
 	r = r ? r : audit_open(&g->audit, b->dir, b->name, err);
 	r = r ? r : gate_set_policy(g, b->policy, err);
+	r = r ? r : open_used(g, err);
 	if (r < 0)
 		return r;
 	gate_limits(g, b->rate_up, b->rate_down, b->quota);
@@ -229,6 +276,7 @@ void gate_done(struct gate *g)
 		streams_done(g);
 		queries_done(g);
 		ports_done(g);
+		limits_done(g);
 		control_done(g);
 		loop_unwatch(&g->loop, &g->egress);
 		loop_unwatch(&g->loop, &g->dns);
@@ -239,6 +287,10 @@ void gate_done(struct gate *g)
 		(void)loop_run(&g->loop);
 		resolver_free(g->resolver);
 		loop_done(&g->loop);
+	}
+	if (g->scratch && g->used_fd >= 0) {
+		keep_used(g);
+		closep(&g->used_fd);
 	}
 	names_free(g->names);
 	audit_close(&g->audit);

@@ -43,6 +43,7 @@ struct gate {
 	uid_t uid;           /* whose coved it must be */
 	struct list streams; /* struct stream.link */
 	struct list queries; /* struct query.link: DNS streams */
+	struct list limits;  /* struct limit.link: see limit.h */
 	struct list ports;   /* struct port.link: see ports.h */
 	size_t n_streams;
 	struct timer throttle; /* wakes streams that wait for tokens */
@@ -50,6 +51,8 @@ struct gate {
 	struct rate up, down;
 	uint64_t quota; /* bytes both ways; 0 = none */
 	bool over_quota;
+	int used_fd;        /* where the bytes are kept for the next gate */
+	uint64_t used_kept; /* count of bytes when that was written */
 	struct counters count;
 	uint8_t *scratch; /* GATE_SCRATCH; within one callback only */
 };
@@ -75,6 +78,8 @@ void ports_listen(struct gate *g, bool on);
 /* control.c */
 int control_init(struct gate *g, struct err *err);
 void control_done(struct gate *g);
+/* -ENOTCONN when no coved listens. */
+int control_send(struct gate *g, uint8_t type, const struct buf *body);
 void control_event(struct gate *g, const char *event, const char *text);
 
 #endif

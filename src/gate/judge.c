@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gate/judge.h"
 
+#include "gate/ask.h"
+#include "gate/limit.h"
 #include "gate/open.h"
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,13 @@ struct policy_question judge_question(const struct stream *s)
 		.addr = s->by_name ? NULL : &s->addr,
 		.port = s->port,
 	};
+}
+
+/* What a person said yes to may be an address that "**" does not mean. */
+static bool by_hand(const struct stream *s)
+{
+	return s->approved &&
+		(!s->by_name || streq(s->name.s, POLICY_HOST_NAME));
 }
 
 void judge_keep_rule(struct stream *s, const struct policy_rule *rule)
@@ -76,7 +85,7 @@ static size_t filter(struct stream *s, const struct address *addrs, size_t n,
 		struct policy_answer a =
 			policy_ask_dial(&s->g->policy, &q, &addrs[i]);
 
-		if (a.verdict != POLICY_DENY) {
+		if (a.verdict != POLICY_DENY || (!a.rule && by_hand(s))) {
 			out[kept++] = addrs[i];
 			continue;
 		}
@@ -133,7 +142,14 @@ static void dial_host(struct stream *s)
 
 static void allow(struct stream *s, const struct policy_answer *a)
 {
+	struct policy_question q = judge_question(s);
+
 	judge_keep_rule(s, a->rule);
+	s->limit = limit_find(s->g, &q);
+	if (limit_over(s->limit)) {
+		judge_refuse(s, 403, "deny", "its rule's quota is used up");
+		return;
+	}
 	s->judged = a->verdict == POLICY_OPEN;
 	s->sniffing = s->by_name || s->judged;
 	stream_wait(s, ST_LOOKUP);
@@ -187,10 +203,18 @@ void judge_head(struct stream *s)
 	}
 	q = judge_question(s);
 	a = policy_ask(&s->g->policy, &q);
-	if (a.verdict == POLICY_DENY)
-		refuse_by(s, &a);
-	else
+	if (a.verdict != POLICY_DENY)
 		allow(s, &a);
+	else if (a.rule || !ask_begin(s))
+		refuse_by(s, &a);
+}
+
+void judge_approve(struct stream *s)
+{
+	const struct policy_answer yes = {POLICY_ALLOW, NULL};
+
+	s->approved = true;
+	allow(s, &yes);
 }
 
 /*
@@ -265,6 +289,9 @@ static bool still(struct stream *s)
 	struct policy_answer a = policy_ask(&s->g->policy, &q);
 
 	judge_keep_rule(s, a.rule);
+	s->limit = limit_find(s->g, &q);
+	if (a.verdict == POLICY_DENY && s->approved && !a.rule)
+		a.verdict = POLICY_ALLOW;
 	/* A tunnel into which rules would look now is none any more. */
 	if (a.verdict == POLICY_DENY ||
 		(a.verdict == POLICY_OPEN && s->state == ST_RELAY &&
@@ -276,7 +303,19 @@ static bool still(struct stream *s)
 	if (s->state == ST_OPEN && !open_still(s))
 		return false;
 	a = policy_ask_dial(&s->g->policy, &q, &s->addr);
-	return a.verdict != POLICY_DENY;
+	return a.verdict != POLICY_DENY || (!a.rule && by_hand(s));
+}
+
+/* Maybe a rule speaks of it now. */
+static void ask_again(struct stream *s)
+{
+	struct policy_question q = judge_question(s);
+	struct policy_answer a = policy_ask(&s->g->policy, &q);
+
+	if (a.verdict != POLICY_DENY)
+		allow(s, &a);
+	else if (a.rule)
+		refuse_by(s, &a);
 }
 
 void judge_again(struct gate *g)
@@ -286,6 +325,8 @@ void judge_again(struct gate *g)
 
 		if (s->inbound)
 			continue;
+		if (s->state == ST_ASK)
+			ask_again(s);
 		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
 			s->state != ST_RELAY && s->state != ST_OPEN)
 			continue;

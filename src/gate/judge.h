@@ -25,6 +25,8 @@ void judge_refuse(struct stream *s, uint16_t status, const char *verdict,
 	const char *reason);
 struct policy_question judge_question(const struct stream *s);
 void judge_keep_rule(struct stream *s, const struct policy_rule *rule);
+/* A person said yes to a stream that waits for it. */
+void judge_approve(struct stream *s);
 /* The rules changed. */
 void judge_again(struct gate *g);
 

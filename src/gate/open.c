@@ -40,9 +40,7 @@ static int count(struct stream *s, enum http_side i, size_t n)
 {
 	bool up = i == HTTP_CLIENT;
 
-	rate_take(up ? &s->g->up : &s->g->down, n);
-	*(up ? &s->up : &s->down) += n;
-	return gate_spend(s->g, up ? n : 0, up ? 0 : n) ? -EDQUOT : 0;
+	return stream_moved(s, up, n) ? -EDQUOT : 0;
 }
 
 static void ended(struct open *o, enum http_side i)
@@ -57,22 +55,19 @@ static int fill(struct open *o, enum http_side i)
 	struct stream *s = o->s;
 	struct gate *g = s->g;
 	struct side *side = side_of(s, i);
-	struct rate *rate = i == HTTP_CLIENT ? &g->up : &g->down;
 	int r = 0;
 
 	for (unsigned k = 0; k < READS_PER_EVENT && r == 0; k++) {
 		size_t want = room(o, i);
 		ssize_t n;
 
-		if (g->over_quota)
+		if (stream_over_quota(s))
 			return -EDQUOT;
 		if (side->eof || want == 0)
 			return 0;
-		want = rate_allow(rate, want, now_ms());
-		if (want == 0) {
-			stream_park(s, rate);
+		want = stream_may_move(s, i == HTTP_CLIENT, want);
+		if (want == 0)
 			return 0;
-		}
 		n = recv(side->w.fd, g->scratch, want, MSG_DONTWAIT);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -errno;

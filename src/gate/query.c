@@ -91,7 +91,8 @@ static size_t answer(
 	if (!m->is_name)
 		return dns_answer(m, DNS_NXDOMAIN, NULL, 0, 0, out);
 	a = policy_ask_any_port(&g->policy, &q);
-	if (a.verdict == POLICY_DENY) {
+	if (a.verdict == POLICY_DENY &&
+		!(g->birth.ask && policy_is_unknown(&g->policy, &q))) {
 		note_denied(g, m, a.rule);
 		return dns_answer(m, DNS_NXDOMAIN, NULL, 0, 0, out);
 	}

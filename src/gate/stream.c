@@ -2,6 +2,7 @@
 #include "gate/stream.h"
 
 #include "gate/judge.h"
+#include "gate/limit.h"
 #include "gate/open.h"
 #include "gate/ports.h"
 #include <assert.h>
@@ -184,7 +185,7 @@ static void wake_all(struct loop *l, struct timer *t)
 	streams_wake(container_of(t, struct gate, throttle));
 }
 
-void stream_park(struct stream *s, const struct rate *rate)
+static void park(struct stream *s, const struct rate *rate)
 {
 	struct gate *g = s->g;
 
@@ -192,6 +193,46 @@ void stream_park(struct stream *s, const struct rate *rate)
 	if (!g->throttle.armed)
 		loop_timer(&g->loop, &g->throttle, rate_wait_ms(rate, now_ms()),
 			wake_all);
+}
+
+bool stream_over_quota(const struct stream *s)
+{
+	return s->g->over_quota || limit_over(s->limit);
+}
+
+size_t stream_may_move(struct stream *s, bool up, size_t want)
+{
+	struct rate *all = up ? &s->g->up : &s->g->down;
+	struct rate *own = !s->limit ? NULL
+		: up                 ? &s->limit->up
+				     : &s->limit->down;
+	size_t room;
+
+	if (all->per_second == 0 && (!own || own->per_second == 0))
+		return want; /* without looking at the clock */
+	room = rate_allow(all, want, now_ms());
+	if (room == 0) {
+		park(s, all);
+		return 0;
+	}
+	if (own)
+		room = rate_allow(own, room, now_ms());
+	if (room == 0)
+		park(s, own);
+	return room;
+}
+
+bool stream_moved(struct stream *s, bool up, size_t n)
+{
+	bool over;
+
+	rate_take(up ? &s->g->up : &s->g->down, n);
+	*(up ? &s->up : &s->down) += n;
+	over = gate_spend(s->g, up ? n : 0, up ? 0 : n);
+	if (!s->limit)
+		return over;
+	rate_take(up ? &s->limit->up : &s->limit->down, n);
+	return limit_spend(s->g, s->limit, n) || over;
 }
 
 /* The guest's first bytes were judged: they may go. 0, or a reset happened. */
@@ -234,21 +275,19 @@ static int pump(struct stream *s, struct side *from, struct side *to)
 {
 	struct gate *g = s->g;
 	bool up = from == &s->guest;
-	struct rate *rate = up ? &g->up : &g->down;
 	int r = 1;
 
 	for (unsigned i = 0; i < READS_PER_EVENT && r == 1; i++) {
-		size_t room = rate_allow(rate, GATE_SCRATCH, now_ms());
+		size_t room;
 		ssize_t n;
 
 		if (from->eof || buf_len(&to->out))
 			return 1;
-		if (g->over_quota)
+		if (stream_over_quota(s))
 			return -EDQUOT;
-		if (room == 0) {
-			stream_park(s, rate);
+		room = stream_may_move(s, up, GATE_SCRATCH);
+		if (room == 0)
 			return 1;
-		}
 		n = recv(from->w.fd, g->scratch, room, MSG_DONTWAIT);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 1 : -errno;
@@ -257,9 +296,7 @@ static int pump(struct stream *s, struct side *from, struct side *to)
 			return up && s->sniffing && buf_len(&s->first) ? -EPROTO
 								       : 1;
 		}
-		rate_take(rate, (size_t)n);
-		*(up ? &s->up : &s->down) += (uint64_t)n;
-		if (gate_spend(g, up ? (uint64_t)n : 0, up ? 0 : (uint64_t)n))
+		if (stream_moved(s, up, (size_t)n))
 			return -EDQUOT;
 		if (up && s->sniffing) {
 			r = sniff(s, g->scratch, (size_t)n);
@@ -375,6 +412,7 @@ static void on_guest(struct loop *l, struct watch *w, uint32_t events)
 	case ST_HEAD:
 		read_head(s);
 		break;
+	case ST_ASK:
 	case ST_LOOKUP:
 	case ST_DIAL:
 		/* Watched for nothing but the hang-up. */

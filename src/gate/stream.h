@@ -4,7 +4,7 @@
  * dial, relay. The verdict is taken once, and again when the rules change: a
  * stream that is not allowed any more is reset.
  *
- *   HEAD -> (DENY | LOOKUP -> DIAL -> RELAY) -> freed by the loop
+ *   HEAD -> [ASK ->] (DENY | LOOKUP -> DIAL -> RELAY) -> freed by the loop
  *
  * A connection to a published port is one as well (ports.h): KNOCK -> RELAY.
  *
@@ -31,6 +31,7 @@ enum stream_state {
 	ST_RELAY,
 	ST_OPEN, /* its requests are read: open.h */
 	ST_DENY,
+	ST_ASK,   /* a person decides (ask.h) */
 	ST_KNOCK, /* a published port: the guest is being asked */
 	ST_DRAIN, /* the refusal was written; until the guest closes */
 	ST_DEAD,
@@ -56,6 +57,7 @@ struct stream {
 	bool sniffing; /* the first bytes of the guest are not judged yet */
 	bool judged;   /* rules look at its methods or paths */
 	bool throttled;
+	bool approved;   /* by a person, only this once */
 	bool no_rule;    /* refused because no rule allows it */
 	uint16_t status; /* of the HTTP answer to a refused stream */
 	uint16_t port;
@@ -67,6 +69,7 @@ struct stream {
 	char rule[POLICY_ID_LEN];
 	char reason[160];
 	uint64_t up, down;
+	struct limit *limit; /* of its rule; NULL: none */
 	struct lookup lookup;
 	struct dial *dial;
 	struct timer timer;
@@ -89,7 +92,11 @@ void stream_note(struct stream *s, const char *verdict, const char *reason);
 
 /* For open.c: what a side waits for; tokens; the end after the last word. */
 void stream_want(struct stream *s, struct side *side, uint32_t events);
-void stream_park(struct stream *s, const struct rate *rate);
+/* Bytes that may move now, at most want; 0: it was put to wait for tokens. */
+size_t stream_may_move(struct stream *s, bool up, size_t want);
+/* Counts what moved: true when a quota is used up. */
+bool stream_moved(struct stream *s, bool up, size_t n);
+bool stream_over_quota(const struct stream *s);
 void stream_drain(struct stream *s, const char *verdict);
 
 /* deny.c: bytes of an HTTP answer that says no, in words. */

@@ -189,3 +189,33 @@ struct policy_answer policy_ask_any_port(
 	a.rule = no.rule;
 	return a;
 }
+
+bool policy_is_unknown(const struct policy *p, const struct policy_question *q)
+{
+	struct policy_question at = *q;
+
+	at.port = 1;
+	for (size_t i = 0; i <= p->n_rules; i++) {
+		struct policy_answer a = policy_ask(p, &at);
+
+		if (a.verdict == POLICY_DENY && !a.rule)
+			return true;
+		/* The next one to look at: the first behind some rule. */
+		if (i < p->n_rules && p->rules[i].target.port_hi < UINT16_MAX)
+			at.port = (uint16_t)(p->rules[i].target.port_hi + 1u);
+	}
+	return false;
+}
+
+const struct policy_rule *policy_limit(
+	const struct policy *p, const struct policy_question *q)
+{
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct policy_rule *r = &p->rules[i];
+
+		if (r->allow && (r->rate_up || r->rate_down || r->quota) &&
+			rule_speaks(r, q))
+			return r;
+	}
+	return NULL;
+}

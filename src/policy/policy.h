@@ -53,6 +53,9 @@ struct policy_rule {
 	char methods[POLICY_METHODS_MAX][POLICY_METHOD_LEN];
 	uint8_t n_methods;
 	char path[POLICY_PATH_MAX]; /* glob; "" = any */
+	/* Of an allow rule: what all its connections may do together. */
+	uint64_t rate_up, rate_down; /* bytes a second; 0 = no limit */
+	uint64_t quota;              /* bytes both ways; 0 = no limit */
 };
 
 struct policy {
@@ -114,8 +117,17 @@ struct policy_answer policy_ask_any_port(
 	const struct policy *p, const struct policy_question *q);
 
 /*
+ * Does no rule speak of some port of it? Then a person can be asked; q->port
+ * is not looked at.
+ */
+bool policy_is_unknown(const struct policy *p, const struct policy_question *q);
+/* The first allow rule with a rate or a quota that speaks of it, or NULL. */
+const struct policy_rule *policy_limit(
+	const struct policy *p, const struct policy_question *q);
+
+/*
  * Rule files, one rule a line: `allow|deny TARGET [udp] [method=GET,HEAD]
- * [path=GLOB] [id=ID]`, '#' comments. A rule without an id gets the prefix and
+ * [path=GLOB] [rate=UP/DOWN] [quota=BYTES] [id=ID]`, '#' comments. A rule without an id gets the prefix and
  * its line number. Appends to a heap array the caller frees.
  * -EINVAL names the line; nothing is appended then.
  */

@@ -3,6 +3,7 @@
 #include "policy/policy.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,40 @@ static int id_parse(const char *text, struct policy_rule *rule, struct err *err)
 	return 0;
 }
 
+static int number(const char *text, const char *end, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (text == end)
+		return -EINVAL;
+	for (; text < end; text++) {
+		if (*text < '0' || *text > '9' || !mul_ok(v, 10, &v) ||
+			!add_ok(v, (uint64_t)(*text - '0'), &v))
+			return -EINVAL;
+	}
+	*ret = v;
+	return 0;
+}
+
+/* "UP/DOWN", 0 for none of one. */
+static int rate_word(const char *w, struct policy_rule *r, struct err *err)
+{
+	const char *slash = strchr(w, '/');
+
+	if (slash && number(w, slash, &r->rate_up) == 0 &&
+		number(slash + 1, slash + strlen(slash), &r->rate_down) == 0)
+		return 0;
+	return err_set(err, EINVAL,
+		"rate '%.40s' is not UP/DOWN in bytes a second", w);
+}
+
+static int quota_word(const char *w, struct policy_rule *r, struct err *err)
+{
+	if (number(w, w + strlen(w), &r->quota) == 0)
+		return 0;
+	return err_set(err, EINVAL, "quota '%.40s' is no number of bytes", w);
+}
+
 static int apply_word(const char *w, struct policy_rule *r, struct err *err)
 {
 	if (streq(w, "udp")) {
@@ -137,8 +172,12 @@ static int apply_word(const char *w, struct policy_rule *r, struct err *err)
 		return policy_path_parse(w + 5, r, err);
 	if (strncmp(w, "id=", 3) == 0)
 		return id_parse(w + 3, r, err);
-	return err_set(
-		err, EINVAL, "'%.40s' is not udp, method=, path= or id=", w);
+	if (strncmp(w, "rate=", 5) == 0)
+		return rate_word(w + 5, r, err);
+	if (strncmp(w, "quota=", 6) == 0)
+		return quota_word(w + 6, r, err);
+	return err_set(err, EINVAL,
+		"'%.40s' is not udp, method=, path=, rate=, quota= or id=", w);
 }
 
 /* One line without its comment; 1 a rule, 0 blank. */
@@ -164,6 +203,8 @@ static int parse_line(char *line, struct policy_rule *ret, struct err *err)
 		return rc;
 	if (r.udp && (r.n_methods || r.path[0]))
 		return err_set(err, EINVAL, "udp has no method or path");
+	if (!r.allow && (r.rate_up || r.rate_down || r.quota))
+		return err_set(err, EINVAL, "only allow has a rate or a quota");
 	*ret = r;
 	return 1;
 }
@@ -224,6 +265,13 @@ void policy_rule_format(const struct policy_rule *r, char *buf, size_t len)
 	n = strlen(buf);
 	if (r->path[0])
 		(void)snprintf(buf + n, len - n, " path=%s", r->path);
+	n = strlen(buf);
+	if (r->rate_up || r->rate_down)
+		(void)snprintf(buf + n, len - n, " rate=%" PRIu64 "/%" PRIu64,
+			r->rate_up, r->rate_down);
+	n = strlen(buf);
+	if (r->quota)
+		(void)snprintf(buf + n, len - n, " quota=%" PRIu64, r->quota);
 	n = strlen(buf);
 	if (r->id[0])
 		(void)snprintf(buf + n, len - n, " id=%s", r->id);

@@ -13,6 +13,9 @@
  *   PORTS    GT_PORT*, with one listening socket each: they take the place of
  *            the ones before. DONE
  *   PORTS_TAKE  PORTS with the listeners that are there, for a new coved
+ *   ASK      from the gate, unasked: GT_TARGET GT_TARGET_PORT GT_UDP waits for
+ *            GATE_ASK_MS; the same may come again while it does
+ *   ANSWER   the same and GT_ALLOW, for what waits now; DONE
  *   EVENT    from the gate, unasked: GT_EVENT GT_TEXT
  */
 #ifndef WIRE_GATE_H
@@ -30,6 +33,8 @@ enum gate_frame {
 	GF_EVENT = 6,
 	GF_PORTS = 7,
 	GF_PORTS_TAKE = 8,
+	GF_ASK = 9,
+	GF_ANSWER = 10,
 };
 
 enum gate_tag {
@@ -46,7 +51,12 @@ enum gate_tag {
 	GT_BYTES_UP = 13, /* from the guest */
 	GT_BYTES_DOWN = 14,
 	GT_QUERIES = 15,
-	GT_PORT = 20, /* nested, GP_*: a published port */
+	/* ASK, ANSWER */
+	GT_TARGET = 16,      /* str: a name or an address */
+	GT_TARGET_PORT = 17, /* u32 */
+	GT_UDP = 18,         /* u32: 0 TCP, 1 UDP */
+	GT_ALLOW = 19,       /* u32: 0 no, 1 yes */
+	GT_PORT = 20,        /* nested, GP_*: a published port */
 };
 
 /* Inside GT_PORT. */
@@ -57,6 +67,7 @@ enum gate_port_tag {
 
 #define GATE_CONTROL_MAX 4096u     /* a record */
 #define GATE_PORTS_MAX 64u         /* listeners */
+#define GATE_ASK_MS 60000u         /* a question that nobody answers */
 #define GATE_POLICY_MAX (4u << 20) /* bytes of rules */
 
 #endif

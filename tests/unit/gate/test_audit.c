@@ -54,7 +54,7 @@ static int verify(const char *text, size_t len, uint64_t *lines)
 {
 	char last[SHA256_HEX] = "";
 
-	return audit_verify(text, len, last, lines);
+	return chain_verify(text, len, last, lines);
 }
 
 static void test_chain_goes_on_after_a_restart(void **state)
@@ -149,9 +149,9 @@ static void test_turn_over(void **state)
 	put(&a, "second");
 	audit_close(&a);
 	slurp(AUDIT_OLD, &older, &len);
-	assert_int_equal(audit_verify(older, len, last, &n), 0);
+	assert_int_equal(chain_verify(older, len, last, &n), 0);
 	slurp(AUDIT_FILE, &newer, &len);
-	assert_int_equal(audit_verify(newer, len, last, &m), 0);
+	assert_int_equal(chain_verify(newer, len, last, &m), 0);
 	assert_int_equal(n + m, 2);
 }
 
