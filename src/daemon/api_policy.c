@@ -194,6 +194,23 @@ void api_policy_add(struct request *rq)
 	conn_reply(rq->c, 200, json_pack("{s:o}", "rules", list));
 }
 
+/* An id is unique, so it is found wherever the rule is kept. */
+static int remove_rule(struct daemon *d, struct sandbox *sb, const char *what,
+	unsigned *ret_n, struct err *err)
+{
+	int r = policies_remove(d, sb, what, ret_n, err);
+
+	if (r != -ENOENT || sb)
+		return r;
+	list_for_each (it, &d->sandboxes) {
+		struct sandbox *one = list_entry(it, struct sandbox, link);
+
+		if (policies_has_id(d, one, what))
+			return policies_remove(d, one, what, ret_n, err);
+	}
+	return r;
+}
+
 void api_policy_remove(struct request *rq)
 {
 	char what[NAME_MAX_LEN + 32] = "";
@@ -207,7 +224,7 @@ void api_policy_remove(struct request *rq)
 	}
 	if (api_query_scope(rq, &sb) < 0)
 		return;
-	if (policies_remove(rq->d, sb, what, &n, &err) < 0)
+	if (remove_rule(rq->d, sb, what, &n, &err) < 0)
 		conn_fail(rq->c, &err);
 	else
 		conn_reply(rq->c, 200, json_pack("{s:i}", "removed", (int)n));

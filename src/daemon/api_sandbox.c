@@ -50,6 +50,8 @@ static void add_detail(struct sandbox *sb, json_t *j)
 						   &sb->engine)
 					 : 0));
 	json_object_set_new(
+		j, "net_used", json_integer((json_int_t)gate_used(sb)));
+	json_object_set_new(
 		j, "events", api_events_json(sb, EVENTS_IN_SANDBOX));
 }
 

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -381,6 +382,19 @@ void gate_adopt(struct sandbox *sb, const struct proc_id *id)
 pid_t gate_pid(const struct sandbox *sb)
 {
 	return sb->gate && sb->gate->ended.active ? sb->gate->id.pid : 0;
+}
+
+uint64_t gate_used(const struct sandbox *sb)
+{
+	_cleanup_free_ char *dir = sandbox_dir(sb);
+	_cleanup_free_ char *path = xasprintf("%s/net/used", dir);
+	_cleanup_free_ char *text = NULL;
+	uint64_t up, down;
+
+	if (fd_slurp_at(AT_FDCWD, path, 64, &text) <= 0 ||
+		sscanf(text, "%" SCNu64 " %" SCNu64, &up, &down) != 2)
+		return 0;
+	return up + down;
 }
 
 /* ---- control ---- */

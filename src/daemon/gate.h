@@ -21,6 +21,8 @@ void gate_stop(struct sandbox *sb);
 void gate_free(struct sandbox *sb);
 /* 0 while none runs. */
 pid_t gate_pid(const struct sandbox *sb);
+/* Bytes both ways since it was created, as its gate last wrote them. */
+uint64_t gate_used(const struct sandbox *sb);
 /* The rules changed. */
 void gate_push(struct sandbox *sb);
 /* The person's answer to what waits for this target (ask.h). */

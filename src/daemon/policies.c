@@ -286,6 +286,18 @@ int policies_remove(struct daemon *d, struct sandbox *sb, const char *what,
 	return write_rules(d, sb, p.rules + own, kept - own, err);
 }
 
+bool policies_has_id(struct daemon *d, const struct sandbox *sb, const char *id)
+{
+	_cleanup_(policies_done) struct policies p = {0};
+	bool found = false;
+
+	if (policies_read(d, sb, &p, NULL) < 0)
+		return false;
+	for (size_t i = own_rules(&p, sb); i < p.n; i++)
+		found = found || streq(p.rules[i].id, id);
+	return found;
+}
+
 int policies_reset(struct daemon *d, struct err *err)
 {
 	int r = write_rules(d, NULL, NULL, 0, err);

@@ -40,6 +40,9 @@ int policies_add(struct daemon *d, struct sandbox *sb,
 /* By id or by target; -ENOENT when nothing fits. */
 int policies_remove(struct daemon *d, struct sandbox *sb, const char *what,
 	unsigned *ret_n, struct err *err);
+/* Among the sandbox's own rules. */
+bool policies_has_id(
+	struct daemon *d, const struct sandbox *sb, const char *id);
 /* No rules but the default preset. */
 int policies_reset(struct daemon *d, struct err *err);
 
