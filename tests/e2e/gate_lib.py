@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of cove-gate without a guest share: namespaces with nothing
+but loopback in them, a gate whose other side is the test, TAP.
+"""
+import ctypes
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+socketserver.BaseServer.handle_error = lambda *a: None
+TMP = None
+GATE = None
+count = 0
+failed = 0
+
+
+def enter(hosts, resolver=False, nets=()):
+    """Starts the test again in namespaces: hosts is /etc/hosts, resolver makes
+    127.0.0.1 the only one, nets are addresses/bits that loopback answers for.
+    """
+    global TMP, GATE
+    GATE = os.path.abspath(sys.argv[1])
+    if os.environ.get("COVE_GATE_INSIDE") != "1":
+        extra = ["-r"] if os.geteuid() != 0 else []
+        os.environ["COVE_GATE_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", *extra, "-m", "-n", sys.executable,
+                              os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for net in nets:
+        fam = "-6" if ":" in net else "-4"
+        subprocess.run(["ip", fam, "addr", "add", net, "dev", "lo"]
+                       + (["nodad"] if fam == "-6" else []), check=True)
+        if fam == "-6":
+            subprocess.run(["ip", "-6", "route", "add", "local", net,
+                            "dev", "lo"], check=True)
+    TMP = tempfile.mkdtemp(prefix="cove-gate.")
+    put("/etc/hosts", hosts)
+    if resolver:
+        put("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+    return GATE, TMP
+
+
+def put(path, text):
+    name = TMP + "/" + os.path.basename(path)
+    with open(name, "w") as f:
+        f.write(text)
+    subprocess.run(["mount", "--bind", name, os.path.realpath(path)],
+                   check=True)
+
+
+def check(name, ok, detail=""):
+    global count, failed
+    count += 1
+    if not ok:
+        failed += 1
+        for line in str(detail).splitlines():
+            print("# " + line)
+    print(f"{'ok' if ok else 'not ok'} {count} - {name}", flush=True)
+
+
+def skip(name, why):
+    global count
+    if os.environ.get("COVE_MUST_RUN") == "1":
+        check(name, False, "must run, but: " + why)
+        return
+    count += 1
+    print(f"ok {count} - {name} # SKIP {why}", flush=True)
+
+
+def done():
+    print(f"1..{count}", flush=True)
+    shutil.rmtree(TMP, ignore_errors=True)
+    os._exit(failed > 0)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = b"hello from %s\n" % self.headers["Host"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *a):
+        pass
+
+
+class Server6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def serve_http(cls, addr):
+    s = cls((addr, 8080), Handler)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"banner\n")
+        n = 0
+        while True:
+            d = self.request.recv(65536)
+            if not d:
+                break
+            n += len(d)
+            self.request.sendall(d)
+        self.request.sendall(b"total %d\n" % n)
+
+
+class TcpServer(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+def tlv(tag, data):
+    return struct.pack("<HHI", tag, 0, len(data)) + data
+
+
+def u32(tag, v):
+    return tlv(tag, struct.pack("<I", v))
+
+
+def memfd(text):
+    fd = os.memfd_create("rules")
+    os.write(fd, text.encode())
+    return fd
+
+
+class Gate:
+    def __init__(self, rules, name="box"):
+        self.dir = tempfile.mkdtemp(dir=TMP)
+        self.start(rules, name)
+
+    def listen(self, name, kind):
+        path = f"{self.dir}/{name}"
+        if os.path.exists(path):
+            os.unlink(path)
+        s = socket.socket(socket.AF_UNIX, kind)
+        s.bind(path)
+        s.listen(4096)
+        return s
+
+    def start(self, rules, name="box"):
+        egress = self.listen("vsock.sock_3128", socket.SOCK_STREAM)
+        dns = self.listen("vsock.sock_53", socket.SOCK_STREAM)
+        ctl = self.listen("gate.sock", socket.SOCK_SEQPACKET)
+        os.makedirs(self.dir + "/net", exist_ok=True)
+        d = os.open(self.dir + "/net", os.O_PATH | os.O_DIRECTORY)
+        p = memfd(rules)
+        run = os.open(self.dir, os.O_PATH | os.O_DIRECTORY)
+        mine, theirs = socket.socketpair(socket.AF_UNIX,
+                                         socket.SOCK_SEQPACKET)
+        body = (u32(1, 1) + tlv(2, name.encode()) + u32(60, 0) + u32(61, 1)
+                + u32(62, 2) + u32(63, 3) + u32(64, 4) + u32(68, 5))
+        socket.send_fds(mine, [body], [egress.fileno(), dns.fileno(),
+                                       ctl.fileno(), d, p, run])
+        fd = theirs.fileno()
+
+        def child():
+            ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG
+            os.dup2(fd, 3)
+
+        self.proc = subprocess.Popen([GATE], preexec_fn=child,
+                                     close_fds=False)
+        theirs.close()
+        self.answer = mine.recv(4096)
+        for s in (egress, dns, ctl, mine):
+            s.close()
+        os.close(d)
+        os.close(run)
+        os.close(p)
+        self.ctl = None
+
+    def connect(self, name):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(f"{self.dir}/{name}")
+        return s
+
+    def control(self, kind, body=b"", fds=()):
+        if not self.ctl:
+            self.ctl = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.ctl.connect(self.dir + "/gate.sock")
+        msg = struct.pack("<IBBH", len(body), kind, 0, 0) + body
+        socket.send_fds(self.ctl, [msg], list(fds))
+        return self.ctl.recv(4096)
+
+    def set_rules(self, rules):
+        fd = memfd(rules)
+        r = self.control(3, b"", [fd])
+        os.close(fd)
+        return r[4]
+
+    def stats(self):
+        r = self.control(5)
+        out, p = {}, 8
+        while p < len(r):
+            tag, _, n = struct.unpack_from("<HHI", r, p)
+            out[tag] = struct.unpack_from("<Q", r, p + 8)[0]
+            p += 8 + n
+        return out
+
+    def dns(self, name, kind=1):
+        q = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0)
+        for label in name.split("."):
+            q += bytes([len(label)]) + label.encode()
+        q += b"\0" + struct.pack(">HH", kind, 1)
+        s = self.connect("vsock.sock_53")
+        s.sendall(struct.pack(">H", len(q)) + q)
+        n = struct.unpack(">H", s.recv(2))[0]
+        r = s.recv(n)
+        s.close()
+        code = struct.unpack(">H", r[2:4])[0] & 15
+        if struct.unpack(">H", r[6:8])[0] == 0:
+            return code, None
+        return code, r[-16:] if kind == 28 else r[-4:]
+
+    def dial(self, addr, port, proto=1):
+        """addr: a name, or an address as text."""
+        try:
+            raw = bytes(10) + b"\xff\xff" + socket.inet_aton(addr)
+        except OSError:
+            try:
+                raw = socket.inet_pton(socket.AF_INET6, addr)
+            except OSError:
+                code, v4 = self.dns(addr)
+                if v4 is None:
+                    raise OSError("NXDOMAIN")
+                raw = bytes(10) + b"\xff\xff" + v4
+        s = self.connect("vsock.sock_3128")
+        s.sendall(struct.pack("<BBHI", 1, proto, port, 0) + raw)
+        return s
+
+    def get(self, addr, port, host=None, path="/"):
+        s = self.dial(addr, port)
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host or addr}\r\n"
+                  "Connection: close\r\n\r\n".encode())
+        return read_all(s)
+
+    def log(self):
+        with open(self.dir + "/net/net.log") as f:
+            return [json.loads(x) for x in f]
+
+    def stop(self):
+        self.proc.terminate()
+        return self.proc.wait(10)
+
+
+def read_all(s):
+    out = b""
+    try:
+        while True:
+            d = s.recv(65536)
+            if not d:
+                break
+            out += d
+    except ConnectionResetError:
+        out += b"<reset>"
+    s.close()
+    return out
+
+
+def hello(name):
+    """A ClientHello that names a host."""
+    sni = name.encode()
+    ext = struct.pack(">HHHBH", 0, len(sni) + 5, len(sni) + 3, 0, len(sni))
+    ext += sni
+    body = (b"\3\3" + bytes(32) + b"\0" + struct.pack(">HH", 2, 0x1301)
+            + b"\1\0" + struct.pack(">H", len(ext)) + ext)
+    msg = b"\1" + struct.pack(">I", len(body))[1:] + body
+    return b"\x16\3\1" + struct.pack(">H", len(msg)) + msg
+
+
+def proc_figures(pid):
+    """Descriptors and private kilobytes of a process."""
+    fds = len(os.listdir(f"/proc/{pid}/fd"))
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        kb = sum(int(x.split()[1]) for x in f
+                 if x.startswith(("Private_Dirty", "Private_Clean")))
+    return fds, kb
