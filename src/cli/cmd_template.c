@@ -19,6 +19,9 @@ static const struct opt opts[] = {
 		"save: write the template to this file", 0, 0, "file"},
 	{"image", 0, OPT_STR, offsetof(struct template_opts, image), "IMAGE",
 		"import: which one, if the archive has several", 0, 0, NULL},
+	{"user", 'u', OPT_STR, offsetof(struct template_opts, user), "USER",
+		"login: the user; the password is read from standard input", 0,
+		0, NULL},
 	{"root", 0, OPT_FLAG, offsetof(struct template_opts, root), NULL,
 		"import: FILE is a root file system, not an image", 0, 0, NULL},
 	{"skip-devices", 0, OPT_FLAG,
@@ -212,6 +215,15 @@ static int load(const struct call *call)
 	return import_file(call, "template");
 }
 
+static int pull(const struct call *call)
+{
+	_cleanup_free_ char *name = call->argc > 2
+		? xstrdup(call->argv[2])
+		: template_name_of_image(call->argv[1]);
+
+	return template_make(call, "registry", call->argv[1], name);
+}
+
 static const struct action {
 	const char *name;
 	const char *args;
@@ -222,6 +234,9 @@ static const struct action {
 	{"inspect", "NAME", 1, 1, inspect},
 	{"rm", "NAME...", 1, -1, remove_all},
 	{"import", "FILE [NAME]", 1, 2, import_archive},
+	{"pull", "IMAGE [NAME]", 1, 2, pull},
+	{"login", "REGISTRY", 1, 1, template_login},
+	{"logout", "REGISTRY", 1, 1, template_logout},
 	{"load", "FILE [NAME]", 1, 2, load},
 	{"save", "-o FILE NAME", 1, 2, template_save},
 };
@@ -249,7 +264,7 @@ static int run(const struct call *call)
 
 const struct command cmd_template = {
 	.name = "template",
-	.args = "ls|inspect|rm|import|load|save [ARG...]",
+	.args = "ls|inspect|rm|import|pull|load|save|login|logout [ARG...]",
 	.help = "make and manage what sandboxes are made from",
 	.about =
 		"ls lists the templates, inspect NAME tells about one, rm "
@@ -260,6 +275,10 @@ const struct command cmd_template = {
 		"root file system as tar; all may be compressed. The image's "
 		"environment, user, working directory, entry point and command "
 		"hold in its sandboxes.\n\n"
+		"pull IMAGE [NAME] takes one from a registry: "
+		"[REGISTRY/]NAME[:TAG][@sha256:DIGEST], docker.io without "
+		"REGISTRY. login REGISTRY stores a user and a password for a "
+		"private one, logout forgets them.\n\n"
 		"save -o FILE NAME writes a template to a file, load FILE "
 		"[NAME] reads it on another host.\n\n"
 		"The template shell is built from Debian packages when it is "
@@ -269,6 +288,6 @@ const struct command cmd_template = {
 	.opts_size = sizeof(struct template_opts),
 	.min_args = 1,
 	.max_args = -1,
-	.complete = "ls inspect rm import load save",
+	.complete = "ls inspect rm import pull load save login logout",
 	.run = run,
 };

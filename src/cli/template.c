@@ -68,6 +68,23 @@ char *template_name_of(const char *source)
 	return name;
 }
 
+/* "alpine:3" of "docker.io/library/alpine:3@sha256:...": dots become dashes. */
+char *template_name_of_image(const char *ref)
+{
+	const char *slash = strrchr(ref, '/');
+	const char *base = slash ? slash + 1 : ref;
+	_cleanup_free_ char *bare = xstrndup(base, strcspn(base, "@"));
+	size_t n = strcspn(bare, ":");
+	_cleanup_free_ char *first = xstrndup(bare, n);
+	_cleanup_free_ char *name = template_name_of(first);
+	_cleanup_free_ char *tag =
+		template_name_of(bare[n] ? bare + n + 1 : "");
+
+	if (!*tag || streq(tag, "latest"))
+		return TAKE_PTR(name);
+	return xasprintf("%s:%s", name, tag);
+}
+
 static int follow(const struct call *call, const char *path, json_t *body,
 	json_t **ret, struct err *err)
 {

@@ -14,6 +14,7 @@ struct template_opts {
 	bool quiet;
 	const char *output;
 	const char *image;
+	const char *user;
 	bool root;
 	bool skip_devices;
 };
@@ -22,10 +23,14 @@ struct template_opts {
 char *template_path(const char *name, const char *tail, struct err *err);
 /* What a template from that file or image is called; heap. */
 char *template_name_of(const char *source);
+char *template_name_of_image(const char *ref);
 /* POST /v1/templates, and what came of it; the exit code. */
 int template_make(const struct call *call, const char *from, const char *source,
 	const char *name);
 /* The action: -o FILE NAME. */
 int template_save(const struct call *call);
+/* template_login.c */
+int template_login(const struct call *call);
+int template_logout(const struct call *call);
 
 #endif

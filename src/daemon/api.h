@@ -42,6 +42,10 @@ void api_template_make(struct request *rq);
 void api_template_get(struct request *rq);
 void api_template_delete(struct request *rq);
 void api_template_save(struct request *rq);
+/* registries.c */
+void api_registries(struct request *rq);
+void api_registry_login(struct request *rq);
+void api_registry_logout(struct request *rq);
 /* api_logs.c */
 void api_events(struct request *rq);
 void api_logs(struct request *rq);

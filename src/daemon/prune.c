@@ -157,6 +157,12 @@ static bool kernel_unused(struct sweep *s, const char *dir, const char *name)
 	return base && !streq(base + 1, name);
 }
 
+/* Layers of images that were pulled: only a second pull has use for them. */
+static bool blob_unused(struct sweep *s, const char *dir, const char *name)
+{
+	return !job_running(s->d, "template");
+}
+
 static bool disk_unused(struct sweep *s, const char *dir, const char *name)
 {
 	unsigned long long size;
@@ -211,12 +217,14 @@ json_t *prune(struct daemon *d, bool dry_run, struct err *err)
 	_cleanup_free_ char *templates =
 		xasprintf("%s/templates", d->paths.cache);
 	_cleanup_free_ char *names = xasprintf("%s/names", templates);
+	_cleanup_free_ char *blobs = xasprintf("%s/blobs", d->paths.cache);
 	_cleanup_free_ char *kernels = xasprintf("%s/kernels", d->paths.cache);
 	_cleanup_free_ char *disks = xasprintf("%s/disks", d->paths.cache);
 
 	sweep_leftovers(&s);
 	each(&s, templates, "template", template_unused);
 	each(&s, names, "name", name_dangles);
+	each(&s, blobs, "layer", blob_unused);
 	each(&s, kernels, "kernel", kernel_unused);
 	each(&s, disks, "empty-disk", disk_unused);
 	return json_pack(

@@ -64,6 +64,13 @@ static const struct opt import_opts[] = {
 	COMMON,
 };
 
+static const struct opt pull_opts[] = {
+	STR("name", name, "NAME", "name of the template", NULL),
+	FLAG("skip-devices", 0, skip_devices,
+		"leave device nodes out instead of refusing them"),
+	COMMON,
+};
+
 static const struct opt save_opts[] = {
 	STR("output", output, "FILE", "write it to this file", "file"),
 	COMMON,
@@ -85,6 +92,8 @@ const struct command commands[] = {
 		verify_opts, ARRAY_SIZE(verify_opts), job_verify},
 	{"import", "FILE", "make a template from an image or a root tarball",
 		import_opts, ARRAY_SIZE(import_opts), job_import},
+	{"pull", "IMAGE", "make a template from an image of a registry",
+		pull_opts, ARRAY_SIZE(pull_opts), job_pull},
 	{"save", "TEMPLATE", "write a template to a file", save_opts,
 		ARRAY_SIZE(save_opts), job_save},
 	{"load", "FILE", "read a template that was saved", load_opts,

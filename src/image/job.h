@@ -38,6 +38,7 @@ int job_kernel(const struct job_opts *o, struct progress *p, struct err *err);
 int job_shell(const struct job_opts *o, struct progress *p, struct err *err);
 int job_disk(const struct job_opts *o, struct progress *p, struct err *err);
 int job_import(const struct job_opts *o, struct progress *p, struct err *err);
+int job_pull(const struct job_opts *o, struct progress *p, struct err *err);
 int job_save(const struct job_opts *o, struct progress *p, struct err *err);
 int job_load(const struct job_opts *o, struct progress *p, struct err *err);
 int job_verify(const struct job_opts *o, struct progress *p, struct err *err);

@@ -405,3 +405,22 @@ const char *oci_strings_next(
 	*at += (uint32_t)strlen(now) + 1;
 	return now;
 }
+
+int oci_token_parse(
+	const void *p, size_t len, char ret[OCI_TOKEN_MAX], struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *o = NULL;
+	const char *token;
+	int r = parse(p, len, "token", &o, err);
+
+	if (r < 0)
+		return r;
+	token = get(o, "token");
+	token = token ? token : get(o, "access_token");
+	if (!token || !*token || strlen(token) >= OCI_TOKEN_MAX ||
+		strpbrk(token, "\r\n"))
+		return err_set(err, EBADMSG,
+			"the registry's token server gave no token");
+	memcpy(ret, token, strlen(token) + 1);
+	return 0;
+}

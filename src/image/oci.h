@@ -63,6 +63,11 @@ struct oci_strings {
 #define OCI_ARGV_MAX (6 * KIB)
 #define OCI_HISTORY_MAX (8 * KIB)
 
+/* A token server's answer: the bearer token. */
+#define OCI_TOKEN_MAX (14 * KIB)
+int oci_token_parse(
+	const void *p, size_t len, char ret[OCI_TOKEN_MAX], struct err *err);
+
 /* What runs a container of it; crosses the worker's pipe. */
 struct oci_config {
 	char arch[32];

@@ -45,6 +45,7 @@ struct jail_files {
 enum jail_profile {
 	JAIL_DEVICES, /* cove-devices */
 	JAIL_IMAGE,   /* the archive parser of cove-image: only descriptors */
+	JAIL_FETCH,   /* cove-fetch: internet sockets, one file, no name */
 	JAIL_VMM,     /* cove-vmm: all its threads */
 	JAIL_VCPU,    /* cove-vmm: a vCPU's thread, on top of the other */
 	JAIL_GATE,    /* cove-gate: internet sockets, its own log directory */

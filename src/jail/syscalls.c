@@ -227,6 +227,14 @@ static const struct group image[] = {
 	GROUP(file_data),
 };
 
+static const struct group fetch[] = {
+	GROUP(core),
+	GROUP(event_loop),
+	GROUP(unix_sockets),
+	GROUP(internet),
+	GROUP(file_data),
+};
+
 static const struct {
 	const struct group *groups;
 	size_t n;
@@ -235,6 +243,7 @@ static const struct {
 } profiles[] = {
 	[JAIL_DEVICES] = {devices, ARRAY_SIZE(devices), false, false},
 	[JAIL_IMAGE] = {image, ARRAY_SIZE(image), false, false},
+	[JAIL_FETCH] = {fetch, ARRAY_SIZE(fetch), false, true},
 	[JAIL_VMM] = {vmm, ARRAY_SIZE(vmm), false, false},
 	[JAIL_VCPU] = {vcpu, ARRAY_SIZE(vcpu), true, false},
 	[JAIL_GATE] = {gate, ARRAY_SIZE(gate), false, true},

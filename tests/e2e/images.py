@@ -7,6 +7,7 @@ usage: images.py BUSYBOX DIR
 DIR/root.tar       a root file system: busybox, and nothing else
 DIR/layout         an OCI image layout of two layers, one of them zstd if the
                    zstd program is there, else gzip
+DIR/single         the same without an index of several platforms
 DIR/oci.tar        the same as an archive
 DIR/docker.tar.gz  the same as docker save writes it
 DIR/two.tar        docker save of two images
@@ -106,8 +107,8 @@ def pack(data, kind):
     return gzip.compress(data, mtime=0)
 
 
-def layout(path, layers, conf):
-    """Writes the layout; the digest of its manifest."""
+def layout(path, layers, conf, single=False):
+    """Writes the layout: an index that names a foreign image as well."""
     blobs = os.path.join(path, "blobs", "sha256")
     os.makedirs(blobs)
 
@@ -132,8 +133,9 @@ def layout(path, layers, conf):
                  platform={"architecture": "arm64", "os": "linux"})
     manifest["platform"] = {"architecture": "amd64", "os": "linux"}
     with open(os.path.join(path, "index.json"), "w") as f:
-        json.dump({"schemaVersion": 2, "manifests": [other, manifest]}, f)
-    return manifest["digest"]
+        json.dump({"schemaVersion": 2,
+                   "manifests": [manifest] if single else [other, manifest]},
+                  f)
 
 
 def docker_save(images):
@@ -161,6 +163,7 @@ def main():
     layers = [base_layer(busybox), second_layer()]
     put("root.tar", busybox_layer(busybox).bytes())
     layout(os.path.join(path, "layout"), layers, config(layers))
+    layout(os.path.join(path, "single"), layers, config(layers), True)
     with tarfile.open(os.path.join(path, "oci.tar"), "w") as t:
         t.add(os.path.join(path, "layout"), ".")
     saved = docker_save([("bb:1.0", layers, config(layers))])
