@@ -46,7 +46,7 @@ static void convert(const struct fs *fs, const struct node *n,
 		.mtime = (uint64_t)stx->stx_mtime.tv_sec,
 		.ctime = (uint64_t)stx->stx_ctime.tv_sec,
 		.atimensec = stx->stx_atime.tv_nsec,
-		.mtimensec = stx->stx_mtime.tv_nsec,
+		.mtimensec = stx->stx_mtime.tv_nsec ^ n->told.salt,
 		.ctimensec = stx->stx_ctime.tv_nsec,
 		.mode = stx->stx_mode,
 		.nlink = stx->stx_nlink,
@@ -64,7 +64,7 @@ static uint64_t tell(struct fs *fs, struct node *n, const struct statx *stx,
 	bool hidden, kept;
 
 	fs_lock(fs);
-	kept = told_set(n, stx, l, &hidden);
+	kept = told_set(fs, n, stx, l, &hidden);
 	convert(fs, n, stx, ret);
 	fs_unlock(fs);
 	if (hidden)
@@ -121,7 +121,7 @@ static int stat_handle(struct req *rq, uint64_t fh, struct statx *ret)
 {
 	_cleanup_href_ struct href h = {rq->fs, NULL};
 
-	if (href_get(&h, fh, false) < 0 && href_get(&h, fh, true) < 0)
+	if (href_get(&h, fh) < 0)
 		return -EBADF;
 	return h.h->node->id == rq->head.nodeid ? fd_stat(h.h->fd, ret)
 						: -EBADF;
@@ -166,20 +166,33 @@ static int set_mode(struct fs *fs, int fd, uint32_t mode)
 }
 
 /*
- * Every file has the owner it has: the caller's user can give nothing away,
- * and giving it to the owner it already shows is all that can succeed. The
- * host still sees a chown, so that set-id bits and ctime change.
+ * Every file has the owner it has: the caller's user can give nothing away.
+ * What anybody in the guest makes belongs to the caller, root's files too, so
+ * giving a file of the caller to its user or to root changes nothing and
+ * succeeds (root's tar, cp -a and npm do it all the time); so does giving any
+ * file to whom it shows already. The host still sees a chown, so that set-id
+ * bits and ctime move.
  */
+static bool same_owner(uint32_t asked, uint32_t shown, uint32_t user)
+{
+	return asked == shown || (asked == 0 && shown == user);
+}
+
 static int set_owner(struct fs *fs, int fd, const struct fuse_setattr_in *in)
 {
+	const struct fs_config *c = &fs->config;
 	struct statx stx;
 	int e = fd_stat(fd, &stx);
 
 	if (e < 0)
 		return e;
-	if ((in->valid & FATTR_UID) && in->uid != uid_to_guest(fs, stx.stx_uid))
+	if ((in->valid & FATTR_UID) &&
+		!same_owner(
+			in->uid, uid_to_guest(fs, stx.stx_uid), c->guest_uid))
 		return -EPERM;
-	if ((in->valid & FATTR_GID) && in->gid != gid_to_guest(fs, stx.stx_gid))
+	if ((in->valid & FATTR_GID) &&
+		!same_owner(
+			in->gid, gid_to_guest(fs, stx.stx_gid), c->guest_gid))
 		return -EPERM;
 	return fchownat(fd, "", (uid_t)-1, (gid_t)-1,
 		       AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0
@@ -219,7 +232,7 @@ static int set_size(struct req *rq, int fd, const struct fuse_setattr_in *in)
 	if (in->size > INT64_MAX)
 		return -EFBIG;
 	if (in->valid & FATTR_FH) {
-		int e = href_get(&h, in->fh, false);
+		int e = href_get(&h, in->fh);
 
 		if (e < 0)
 			return e;
@@ -256,6 +269,7 @@ int op_setattr(struct req *rq)
 	struct fuse_attr_out out;
 	struct statx stx;
 	struct lease l;
+	bool same;
 	int e;
 
 	e = nref_get(&n, rq->head.nodeid);
@@ -272,11 +286,16 @@ int op_setattr(struct req *rq)
 	ch = change_begin(rq->fs, n.node, CHANGE_DATA);
 	l = lease_node(&n);
 	l.own = 1;
-	e = set_all(rq, n.fd, in);
+	e = fd_stat(n.fd, &stx);
+	same = e == 0 && own_ctime_begin(rq->fs, n.node, &stx);
+	if (e == 0)
+		e = set_all(rq, n.fd, in);
 	if (e == 0)
 		e = fd_stat(n.fd, &stx);
 	if (e < 0)
 		return e;
+	if (same)
+		own_ctime_end(rq->fs, n.node, &stx);
 	fill_attr(rq->fs, n.node, &stx, &l, &out);
 	req_reply(rq, &out, sizeof(out));
 	return 0;

@@ -18,58 +18,69 @@ struct dent64 {
 	char d_name[];
 };
 
-int op_opendir(struct req *rq)
+/*
+ * The guest sends READDIR without an open directory behind it. One that is
+ * being listed keeps its descriptor, with the position in it, until the end:
+ * some host file systems (overlayfs, tmpfs before Linux 6.6) count positions
+ * and would lose the place when names go away meanwhile.
+ */
+static int lister_take(struct req *rq, struct nref *n, uint64_t off)
 {
-	_cleanup_nref_ struct nref n = nref_of(rq->fs);
-	_cleanup_close_ int fd = -1;
-	struct fuse_open_out out = {0};
-	struct statx stx;
-	struct lease l;
-	int e;
+	struct fs *fs = rq->fs;
+	int fd = -1;
 
-	if (rq->head.nodeid == FUSE_ROOT_ID) {
-		n.node = node_get(rq->fs, FUSE_ROOT_ID);
-	} else {
-		e = nref_dir(&n, rq->head.nodeid);
-		if (e < 0)
-			return e;
-		l = lease_node(&n);
-		e = fd = fd_reopen(rq->fs, n.fd, O_RDONLY | O_DIRECTORY);
-		if (e >= 0)
-			e = fd_stat(fd, &stx);
-		if (e < 0)
-			return e;
-		out.open_flags = FOPEN_CACHE_DIR;
-		if (pages_kept(rq->fs, n.node, &stx, &l))
-			out.open_flags |= FOPEN_KEEP_CACHE;
-	}
-	e = handle_add(rq->fs, n.node, TAKE_FD(fd), true, &out.fh);
-	if (e < 0)
+	fs_lock(fs);
+	for (unsigned i = 0; i < LISTERS && fd < 0; i++)
+		if (fs->lister[i].fd >= 0 && fs->lister[i].node == n->node->id)
+			fd = TAKE_FD(fs->lister[i].fd);
+	fs_unlock(fs);
+	if (fd < 0)
+		fd = fd_reopen(fs, n->fd, O_RDONLY | O_DIRECTORY);
+	if (fd >= 0 && lseek(fd, (off_t)off, SEEK_SET) < 0) {
+		int e = -errno;
+
+		closep(&fd);
 		return e;
-	req_reply(rq, &out, sizeof(out));
-	return 0;
+	}
+	return fd;
 }
 
-int op_releasedir(struct req *rq)
+/* The oldest one makes room. */
+static void lister_give(struct req *rq, const struct nref *n, int fd)
 {
-	const struct fuse_release_in *in = rq->arg;
-	_cleanup_href_ struct href h = {rq->fs, NULL};
-	int e = href_get(&h, in->fh, true);
+	struct fs *fs = rq->fs;
+	_cleanup_close_ int old = -1;
+	struct lister *l;
 
-	if (e == 0)
-		handle_close(rq->fs, h.h);
-	return e;
+	fs_lock(fs);
+	l = &fs->lister[fs->next_lister++ % LISTERS];
+	old = l->fd;
+	l->fd = fd;
+	l->node = n->node->id;
+	fs_unlock(fs);
+}
+
+void lister_drop_all(struct fs *fs)
+{
+	for (unsigned i = 0; i < LISTERS; i++)
+		closep(&fs->lister[i].fd);
 }
 
 int op_fsyncdir(struct req *rq)
 {
-	const struct fuse_fsync_in *in = rq->arg;
-	_cleanup_href_ struct href h = {rq->fs, NULL};
-	int e = href_get(&h, in->fh, true);
+	_cleanup_nref_ struct nref n = nref_of(rq->fs);
+	_cleanup_close_ int fd = -1;
+	int e;
 
-	if (e < 0 || h.h->fd < 0)
+	if (rq->head.nodeid == FUSE_ROOT_ID)
+		return 0;
+	e = nref_dir(&n, rq->head.nodeid);
+	if (e < 0)
 		return e;
-	return fsync(h.h->fd) < 0 ? -errno : 0;
+	e = fd = fd_reopen(rq->fs, n.fd, O_RDONLY | O_DIRECTORY);
+	if (e < 0)
+		return e;
+	return fsync(fd) < 0 ? -errno : 0;
 }
 
 /* -- the listing -- */
@@ -77,10 +88,15 @@ int op_fsyncdir(struct req *rq)
 /* One READDIR being answered. */
 struct listing {
 	struct req *rq;
-	struct nref dir; /* fd is the open handle's, not owned */
+	struct nref dir;
 	size_t space;
 	bool plus;
 };
+
+static void listing_done(struct listing *ls)
+{
+	nref_done(&ls->dir);
+}
 
 /* What the entry tells besides its name; all zero is "look it up yourself". */
 static bool describe(
@@ -142,14 +158,12 @@ static size_t dents_want(const struct listing *ls)
 	return MIN(MAX(want, DENTS_MIN), sizeof(ls->rq->w->dents));
 }
 
-static int list_host(struct listing *ls, uint64_t off)
+/* Returns 1 when the directory's end was reached. */
+static int list_host(struct listing *ls, int fd)
 {
 	struct req *rq = ls->rq;
 	uint64_t mix = rq->fs->volumes[ls->dir.node->volume].mix;
-	int fd = ls->dir.fd;
 
-	if (lseek(fd, (off_t)off, SEEK_SET) < 0)
-		return -errno;
 	for (;;) {
 		long n = syscall(
 			SYS_getdents64, fd, rq->w->dents, dents_want(ls));
@@ -157,7 +171,7 @@ static int list_host(struct listing *ls, uint64_t off)
 		if (n < 0)
 			return rq->out_len ? 0 : -errno;
 		if (n == 0)
-			return 0;
+			return rq->out_len ? 0 : 1;
 		for (long at = 0; at < n;) {
 			const struct dent64 *d =
 				(const void *)(rq->w->dents + at);
@@ -188,26 +202,42 @@ static void list_exports(struct listing *ls, uint64_t off)
 	}
 }
 
+static int list_dir(struct listing *ls, uint64_t off)
+{
+	_cleanup_close_ int fd = -1;
+	struct req *rq = ls->rq;
+	int e = nref_dir(&ls->dir, rq->head.nodeid);
+
+	/* Removed while it was being listed: nothing is in it. */
+	if (e == -ESTALE)
+		return -ENOENT;
+	if (e < 0)
+		return e;
+	if (off == 0)
+		listing_begins(rq->fs, ls->dir.node);
+	e = fd = lister_take(rq, &ls->dir, off);
+	if (e < 0)
+		return e;
+	e = list_host(ls, fd);
+	if (e == 0)
+		lister_give(rq, &ls->dir, TAKE_FD(fd));
+	return MIN(e, 0);
+}
+
 static int list(struct req *rq, bool plus)
 {
 	const struct fuse_read_in *in = rq->arg;
-	_cleanup_href_ struct href h = {rq->fs, NULL};
-	struct listing ls = {.rq = rq, .plus = plus, .dir = nref_of(rq->fs)};
-	int e = href_get(&h, in->fh, true);
+	_cleanup_(listing_done) struct listing ls = {
+		.rq = rq, .plus = plus, .dir = nref_of(rq->fs)};
 
-	if (e < 0)
-		return e;
-	if (h.h->node->id != rq->head.nodeid || in->offset > INT64_MAX)
+	if (in->offset > INT64_MAX)
 		return -EINVAL;
 	ls.space = MIN(MIN(in->size, rq->out_space), sizeof(rq->w->out));
-	if (h.h->fd < 0) {
+	if (rq->head.nodeid == FUSE_ROOT_ID) {
 		list_exports(&ls, in->offset);
 		return 0;
 	}
-	/* Borrowed from the handle, which outlives the listing. */
-	ls.dir.node = h.h->node;
-	ls.dir.fd = h.h->fd;
-	return list_host(&ls, in->offset);
+	return list_dir(&ls, in->offset);
 }
 
 int op_readdir(struct req *rq)

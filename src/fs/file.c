@@ -28,7 +28,7 @@ static int reply_open(struct req *rq, struct node *n, int fd,
 	const struct statx *stx, const struct lease *l)
 {
 	struct fuse_open_out out = {0};
-	int e = handle_add(rq->fs, n, fd, false, &out.fh);
+	int e = handle_add(rq->fs, n, fd, &out.fh);
 
 	if (e < 0)
 		return e;
@@ -191,7 +191,7 @@ int op_release(struct req *rq)
 {
 	const struct fuse_release_in *in = rq->arg;
 	_cleanup_href_ struct href h = {rq->fs, NULL};
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e == 0)
 		handle_close(rq->fs, h.h);
@@ -207,7 +207,7 @@ int op_read(struct req *rq)
 	size_t want = MIN(MIN(in->size, rq->out_space), FS_IO_MAX);
 	size_t n;
 	ssize_t len;
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e < 0)
 		return e;
@@ -235,7 +235,7 @@ int op_write(struct req *rq)
 		(in->flags & O_APPEND) && !(in->write_flags & FUSE_WRITE_CACHE);
 	ssize_t len;
 	size_t n;
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e < 0)
 		return e;
@@ -258,7 +258,7 @@ int op_fsync(struct req *rq)
 {
 	const struct fuse_fsync_in *in = rq->arg;
 	_cleanup_href_ struct href h = {rq->fs, NULL};
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e < 0)
 		return e;
@@ -274,7 +274,7 @@ int op_fallocate(struct req *rq)
 	const struct fuse_fallocate_in *in = rq->arg;
 	_cleanup_href_ struct href h = {rq->fs, NULL};
 	_cleanup_change_ struct change ch = {0};
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e < 0)
 		return e;
@@ -296,7 +296,7 @@ int op_lseek(struct req *rq)
 	_cleanup_href_ struct href h = {rq->fs, NULL};
 	struct fuse_lseek_out out;
 	off_t off;
-	int e = href_get(&h, in->fh, false);
+	int e = href_get(&h, in->fh);
 
 	if (e < 0)
 		return e;
@@ -322,10 +322,10 @@ int op_copy_file_range(struct req *rq)
 	_cleanup_change_ struct change ch = {0};
 	off_t off_in = (off_t)in->off_in, off_out = (off_t)in->off_out;
 	ssize_t len;
-	int e = href_get(&from, in->fh_in, false);
+	int e = href_get(&from, in->fh_in);
 
 	if (e == 0)
-		e = href_get(&to, in->fh_out, false);
+		e = href_get(&to, in->fh_out);
 	if (e < 0)
 		return e;
 	if (in->flags || off_in < 0 || off_out < 0 ||

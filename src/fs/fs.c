@@ -82,6 +82,8 @@ int fs_new(const struct fs_config *config, struct fs **ret, struct err *err)
 	fs->config = *config;
 	fs->proc_fd = -1;
 	fs->inotify = -1;
+	for (unsigned i = 0; i < LISTERS; i++)
+		fs->lister[i].fd = -1;
 	fs->uid = geteuid();
 	fs->gid = getegid();
 	fs->max_handles = fds / 2;
@@ -105,6 +107,7 @@ int fs_new(const struct fs_config *config, struct fs **ret, struct err *err)
 void fs_drop(struct fs *fs)
 {
 	handle_drop_all(fs);
+	lister_drop_all(fs);
 	node_drop_all(fs);
 	fs->ready = false;
 }

@@ -55,8 +55,7 @@ static uint32_t slot_find(struct fs *fs)
 	}
 }
 
-int handle_add(
-	struct fs *fs, struct node *n, int fd, bool dir, uint64_t *ret_fh)
+int handle_add(struct fs *fs, struct node *n, int fd, uint64_t *ret_fh)
 {
 	struct handle *h = xnew(struct handle);
 	uint32_t slot;
@@ -71,14 +70,9 @@ int handle_add(
 	}
 	h->fh = slot | (uint64_t)++fs->generation << 32;
 	h->fd = fd;
-	h->dir = dir;
 	h->node = n;
 	n->refs++;
-	/* Only a real descriptor can stand in for the node's own. */
-	if (fd >= 0)
-		list_add_tail(&n->handles, &h->of_node);
-	else
-		list_init(&h->of_node);
+	list_add_tail(&n->handles, &h->of_node);
 	fs->handles[slot] = h;
 	fs->n_handles++;
 	*ret_fh = h->fh;
@@ -86,7 +80,7 @@ int handle_add(
 	return 0;
 }
 
-int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir)
+int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd)
 {
 	uint32_t slot = (uint32_t)fh;
 	struct handle *h;
@@ -106,13 +100,9 @@ int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir)
 	h = xnew(struct handle);
 	h->fh = fh;
 	h->fd = fd;
-	h->dir = dir;
 	h->node = n;
 	n->refs++;
-	if (fd >= 0)
-		list_add_tail(&n->handles, &h->of_node);
-	else
-		list_init(&h->of_node);
+	list_add_tail(&n->handles, &h->of_node);
 	fs->handles[slot] = h;
 	fs->n_handles++;
 	return 0;
@@ -136,14 +126,14 @@ static void handle_free(struct fs *fs, struct handle *h)
 	free(h);
 }
 
-struct handle *handle_get(struct fs *fs, uint64_t fh, bool dir)
+struct handle *handle_get(struct fs *fs, uint64_t fh)
 {
 	uint32_t slot = (uint32_t)fh;
 	struct handle *h;
 
 	fs_lock(fs);
 	h = slot < fs->handles_cap ? fs->handles[slot] : NULL;
-	if (h && (h->fh != fh || h->closing || h->dir != dir))
+	if (h && (h->fh != fh || h->closing))
 		h = NULL;
 	if (h)
 		h->users++;
@@ -189,8 +179,8 @@ void href_done(struct href *r)
 		handle_put(r->fs, r->h);
 }
 
-int href_get(struct href *r, uint64_t fh, bool dir)
+int href_get(struct href *r, uint64_t fh)
 {
-	r->h = handle_get(r->fs, fh, dir);
+	r->h = handle_get(r->fs, fh);
 	return r->h ? 0 : -EBADF;
 }

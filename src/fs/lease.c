@@ -114,8 +114,71 @@ bool lease_racy(const struct lease *l, const struct statx *stx)
 	return l->now_ns <= c->tv_nsec;
 }
 
-bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
-	bool *ret_hidden)
+static bool ctime_moved(const struct told *t, const struct statx *stx)
+{
+	return t->ctime != stx->stx_ctime.tv_sec ||
+		t->ctime_ns != stx->stx_ctime.tv_nsec;
+}
+
+/*
+ * The guest keeps a directory's listing until it sees another mtime, so what
+ * it sees must be new whenever names may have changed since it listed them:
+ * also if somebody set mtime back (to a value that it perhaps knows), or the
+ * change fell into the same tick of the clock as the one before. A real mtime
+ * later than all before is new by itself; otherwise the low bits are made to
+ * differ, by half a microsecond at most, until the real one moves on.
+ */
+#define SALT_MAX 511u /* nine bits of ones end 999999999: never out of range */
+
+static void salt_listing(struct told *t, const struct statx *stx, bool moved)
+{
+	const struct statx_timestamp *m = &stx->stx_mtime;
+	bool latest = m->tv_sec != t->max_mtime ? m->tv_sec > t->max_mtime
+						: m->tv_nsec > t->max_mtime_ns;
+
+	if (latest) {
+		t->max_mtime = m->tv_sec;
+		t->max_mtime_ns = m->tv_nsec;
+		t->salt = 0;
+	} else if (t->listed_racy ||
+		(t->listed && (moved || ctime_moved(t, stx)))) {
+		t->last_salt = (uint16_t)(t->last_salt % SALT_MAX + 1);
+		t->salt = t->last_salt;
+	} else {
+		return;
+	}
+	t->listed_racy = false;
+}
+
+void listing_begins(struct fs *fs, struct node *n)
+{
+	/* Before the host is read: a change after this is not missed. */
+	fs_lock(fs);
+	n->told.listed = true;
+	n->told.listed_racy |= n->told.racy;
+	fs_unlock(fs);
+}
+
+bool own_ctime_begin(struct fs *fs, struct node *n, const struct statx *stx)
+{
+	bool same;
+
+	fs_lock(fs);
+	same = !ctime_moved(&n->told, stx);
+	fs_unlock(fs);
+	return same;
+}
+
+void own_ctime_end(struct fs *fs, struct node *n, const struct statx *stx)
+{
+	fs_lock(fs);
+	n->told.ctime = stx->stx_ctime.tv_sec;
+	n->told.ctime_ns = stx->stx_ctime.tv_nsec;
+	fs_unlock(fs);
+}
+
+bool told_set(struct fs *fs, struct node *n, const struct statx *stx,
+	const struct lease *l, bool *ret_hidden)
 {
 	struct told *t = &n->told;
 	bool moved = t->mtime != stx->stx_mtime.tv_sec ||
@@ -128,6 +191,8 @@ bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
 		n->busy > l->own || (l->node == n && l->changes != n->changes);
 	bool hidden = n->data_event && !moved;
 
+	if (n->type == S_IFDIR)
+		salt_listing(t, stx, moved);
 	n->data_event = false;
 	t->mtime = stx->stx_mtime.tv_sec;
 	t->mtime_ns = stx->stx_mtime.tv_nsec;
@@ -140,6 +205,7 @@ bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
 	t->nlink = stx->stx_nlink;
 	t->data = t->ctime_ok = !raced && !hidden;
 	t->racy = lease_racy(l, stx);
+	t->gen = atomic_load(&fs->drains);
 	*ret_hidden = hidden;
 	return t->data;
 }

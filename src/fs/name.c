@@ -273,6 +273,46 @@ static void touch_renamed(struct req *rq, struct nref *dir, const char *name)
 	fs_unlock(fs);
 }
 
+/*
+ * A directory that is renamed stays what it was for the guest, listing and
+ * all; only its ctime moves.
+ */
+struct moved {
+	struct nref n;
+	bool same;
+};
+
+static void moved_begin(struct moved *m, struct nref *dir, const char *name)
+{
+	struct fs *fs = dir->fs;
+	struct statx stx;
+	struct link *l;
+
+	fs_lock(fs);
+	l = link_find(fs, dir->node, name);
+	if (l && l->node->type == S_IFDIR) {
+		m->n.node = l->node;
+		l->node->refs++;
+	}
+	fs_unlock(fs);
+	m->same = m->n.node && name_stat(dir->fd, name, &stx) == 0 &&
+		own_ctime_begin(fs, m->n.node, &stx);
+}
+
+static void moved_end(struct moved *m, struct nref *dir, const char *name)
+{
+	struct statx stx;
+
+	if (m->same && name_stat(dir->fd, name, &stx) == 0 &&
+		node_is(dir->fs, m->n.node, &stx))
+		own_ctime_end(dir->fs, m->n.node, &stx);
+}
+
+static void moved_done(struct moved *m)
+{
+	nref_done(&m->n);
+}
+
 static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 {
 	_cleanup_nref_ struct nref dir = nref_of(rq->fs);
@@ -280,6 +320,7 @@ static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 	_cleanup_nref_ struct nref victim = nref_of(rq->fs);
 	_cleanup_change_ struct change from = {0};
 	_cleanup_change_ struct change to = {0};
+	_cleanup_(moved_done) struct moved m = {.n = nref_of(rq->fs)};
 	bool exchange = flags & RENAME_EXCHANGE;
 	int e = nref_get(&newdir, newid);
 
@@ -301,11 +342,13 @@ static int do_rename(struct req *rq, uint64_t newid, uint32_t flags)
 	to = change_begin(rq->fs, newdir.node, CHANGE_DATA);
 	if (!flags)
 		child_hold(&newdir, rq->name[1], &victim);
+	moved_begin(&m, &dir, rq->name[0]);
 	if (renameat2(dir.fd, rq->name[0], newdir.fd, rq->name[1], flags) < 0)
 		return -errno;
 	link_rename(rq->fs, dir.node, rq->name[0], newdir.node, rq->name[1],
 		exchange);
 	child_removed(&victim);
+	moved_end(&m, &newdir, rq->name[1]);
 	from.done = to.done = true;
 	touch_renamed(rq, &newdir, rq->name[1]);
 	touch_renamed(rq, &dir, rq->name[0]);

@@ -69,6 +69,7 @@ struct link {
 
 /* What the guest was last told about a node; see watch.c. */
 struct told {
+	uint32_t gen; /* fs->drains then */
 	int64_t mtime, ctime;
 	uint64_t size;
 	uint32_t mtime_ns, ctime_ns;
@@ -76,6 +77,13 @@ struct told {
 	bool data;     /* the guest still trusts mtime and size */
 	bool ctime_ok; /* and ctime */
 	bool racy;     /* sampled in the clock tick of the last change */
+	/* Of a directory whose listing the guest may have kept ... */
+	bool listed;
+	bool listed_racy;   /* ... while racy, under the mtime it sees now */
+	uint16_t salt;      /* XORed into the mtime that it sees */
+	uint16_t last_salt; /* used so far */
+	uint32_t max_mtime_ns;
+	int64_t max_mtime; /* latest real one that it was told */
 };
 
 struct node {

@@ -27,7 +27,7 @@ struct export
 	uint32_t flags; /* AMF_* */
 };
 
-/* An open file or directory of the guest. Guarded by fs->lock. */
+/* An open file of the guest. Guarded by fs->lock. */
 struct handle {
 	uint64_t fh;
 	int fd; /* O_RDONLY/O_WRONLY/O_RDWR; never O_APPEND or O_DIRECT */
@@ -35,7 +35,6 @@ struct handle {
 	struct list of_node;
 	uint32_t users;
 	bool closing;
-	bool dir;
 };
 
 /* Scratch memory of one worker; used by one request at a time. */
@@ -45,6 +44,13 @@ struct worker {
 	uint8_t dents[8192] __attribute__((aligned(16)));
 	struct iovec iov[FS_IOV_MAX];
 };
+
+/* A directory that is being listed, at some position. */
+struct lister {
+	uint64_t node; /* id */
+	int fd;
+};
+#define LISTERS 64u
 
 struct watcher;
 
@@ -77,6 +83,8 @@ struct fs {
 	uint32_t handles_cap;
 	_Atomic uint32_t n_handles;
 	uint32_t next_handle;
+	struct lister lister[LISTERS];
+	uint32_t next_lister;
 	uint32_t max_dir_fds, max_pinned, max_handles;
 
 	/* Bumped by the watcher for each event; see lease.c. */
@@ -158,8 +166,8 @@ bool lease_racy(const struct lease *l, const struct statx *stx);
  * With the lock held: the guest is told this about n. False when it must not
  * keep it. hidden: it must see another mtime this once (node.h, data_event).
  */
-bool told_set(struct node *n, const struct statx *stx, const struct lease *l,
-	bool *ret_hidden);
+bool told_set(struct fs *fs, struct node *n, const struct statx *stx,
+	const struct lease *l, bool *ret_hidden);
 /*
  * A request that changes n: in between, the watcher puts events about it off,
  * for it cannot know yet whose they are. done: it happened, and the guest
@@ -177,6 +185,15 @@ struct change {
 struct change change_begin(
 	struct fs *fs, struct node *n, enum change_kind kind);
 void change_end(struct change *c);
+/* The guest reads n's listing from the start and will keep it. */
+void listing_begins(struct fs *fs, struct node *n);
+/*
+ * A change of n's own ctime by the guest (chmod, rename of n): begin before,
+ * with its state then, end after it, with the new state. What the guest knows
+ * is as true as before.
+ */
+bool own_ctime_begin(struct fs *fs, struct node *n, const struct statx *stx);
+void own_ctime_end(struct fs *fs, struct node *n, const struct statx *stx);
 /*
  * The guest opens n, whose state is stx: may it keep the pages it has? If not
  * it drops them, and what it reads from now on is at least this version.
@@ -188,15 +205,17 @@ bool pages_kept(struct fs *fs, struct node *n, const struct statx *stx,
 int entry_of(struct nref *dir, const char *name, const struct statx *stx,
 	struct lease *lease, struct fuse_entry_out *ret);
 
+/* dir.c */
+void lister_drop_all(struct fs *fs);
+
 /* With the session held alone: forgets what the guest knew. */
 void fs_drop(struct fs *fs);
 
 /* handle.c */
-int handle_add(
-	struct fs *fs, struct node *n, int fd, bool dir, uint64_t *ret_fh);
+int handle_add(struct fs *fs, struct node *n, int fd, uint64_t *ret_fh);
 /* For fs_restore(), with the lock held; fd stays the caller's on failure. */
-int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd, bool dir);
-struct handle *handle_get(struct fs *fs, uint64_t fh, bool dir);
+int handle_make(struct fs *fs, uint64_t fh, struct node *n, int fd);
+struct handle *handle_get(struct fs *fs, uint64_t fh);
 void handle_put(struct fs *fs, struct handle *h);
 void handle_close(struct fs *fs, struct handle *h);
 void handle_drop_all(struct fs *fs);
@@ -206,7 +225,7 @@ struct href {
 };
 #define _cleanup_href_ _cleanup_(href_done)
 void href_done(struct href *r);
-int href_get(struct href *r, uint64_t fh, bool dir);
+int href_get(struct href *r, uint64_t fh);
 /* Opens an O_PATH descriptor of a regular file or directory for I/O. */
 int fd_reopen(const struct fs *fs, int fd, int flags);
 /* "N" for use relative to proc_fd. */
@@ -248,10 +267,8 @@ int op_setxattr(struct req *rq);
 int op_getxattr(struct req *rq);
 int op_listxattr(struct req *rq);
 int op_removexattr(struct req *rq);
-int op_opendir(struct req *rq);
 int op_readdir(struct req *rq);
 int op_readdirplus(struct req *rq);
-int op_releasedir(struct req *rq);
 int op_fsyncdir(struct req *rq);
 int op_fallocate(struct req *rq);
 int op_lseek(struct req *rq);

@@ -17,7 +17,11 @@ struct op {
 	uint8_t flags;
 };
 
-/* What is not here gets -ENOSYS, and the guest's kernel never asks again. */
+/*
+ * What is not here gets -ENOSYS, and the guest's kernel never asks again.
+ * OPENDIR is not, on purpose: the kernel then keeps listings by itself, for as
+ * long as the directory's mtime stays the same (lease.c, told_set()).
+ */
 static const struct op ops[] = {
 	[FUSE_LOOKUP] = {op_lookup, 0, 1, 0, OP_ROOT},
 	[FUSE_FORGET] = {op_forget, sizeof(struct fuse_forget_in), 0, 0,
@@ -58,14 +62,10 @@ static const struct op ops[] = {
 	[FUSE_LISTXATTR] = {op_listxattr, sizeof(struct fuse_getxattr_in), 0, 0,
 		OP_ROOT},
 	[FUSE_REMOVEXATTR] = {op_removexattr, 0, 0, 1, OP_WRITE},
-	[FUSE_OPENDIR] = {op_opendir, sizeof(struct fuse_open_in), 0, 0,
-		OP_ROOT},
 	[FUSE_READDIR] = {op_readdir, sizeof(struct fuse_read_in), 0, 0,
 		OP_ROOT},
 	[FUSE_READDIRPLUS] = {op_readdirplus, sizeof(struct fuse_read_in), 0, 0,
 		OP_ROOT},
-	[FUSE_RELEASEDIR] = {op_releasedir, sizeof(struct fuse_release_in), 0,
-		0, OP_ROOT},
 	[FUSE_FSYNCDIR] = {op_fsyncdir, sizeof(struct fuse_fsync_in), 0, 0,
 		OP_ROOT},
 	[FUSE_FALLOCATE] = {op_fallocate, sizeof(struct fuse_fallocate_in), 0,
@@ -267,8 +267,8 @@ static int op_init(struct req *rq)
 	if (len < offsetof(struct fuse_init_in, flags2))
 		return -EINVAL;
 	iov_read(rq->in, rq->n_in, sizeof(rq->head), &in, MIN(len, sizeof(in)));
-	/* 7.28 brought max_pages: the oldest guest that makes sense. */
-	if (in.major != FUSE_KERNEL_VERSION || in.minor < 28)
+	/* 7.31, Linux 5.4: the first with virtio-fs. */
+	if (in.major != FUSE_KERNEL_VERSION || in.minor < 31)
 		return -EPROTO;
 	fs_drop(rq->fs);
 	rq->fs->ready = true;

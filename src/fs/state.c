@@ -15,7 +15,7 @@
 enum state_tag {
 	ST_COUNTERS = 1, /* generation, next handle, ready: u32 each */
 	ST_VOLUME = 2,   /* in order */
-	ST_TOP = 3,      /* u64 id of an export's node, in order */
+	ST_TOP = 3,      /* an export's node, in order: u64 id, told */
 	ST_NODE = 4,
 	ST_LINK = 5, /* after all nodes; oldest first for each node */
 	ST_HANDLE = 6,
@@ -23,7 +23,9 @@ enum state_tag {
 
 #define COUNTERS_LEN 12u
 #define VOLUME_LEN 24u
-#define NODE_LEN 48u
+#define TOLD_LEN 68u
+#define TOP_LEN (8u + TOLD_LEN)
+#define NODE_LEN (48u + TOLD_LEN)
 #define LINK_LEN 16u /* and the name */
 #define HANDLE_LEN 24u
 
@@ -40,6 +42,73 @@ static int put_volume(struct buf *b, const struct volume *v)
 	return tlv_put(b, ST_VOLUME, p, sizeof(p));
 }
 
+enum told_flags {
+	TF_DATA = 1,
+	TF_CTIME = 2,
+	TF_RACY = 4,
+	TF_LISTED = 8,
+	TF_LISTED_RACY = 16,
+};
+
+/*
+ * What the guest was told, and keeps believing when it goes on: changes since
+ * are found by comparing, as after lost events.
+ */
+static void put_told(uint8_t p[TOLD_LEN], const struct told *t)
+{
+	put_le64(p, (uint64_t)t->mtime);
+	put_le64(p + 8, (uint64_t)t->ctime);
+	put_le64(p + 16, t->size);
+	put_le32(p + 24, t->mtime_ns);
+	put_le32(p + 28, t->ctime_ns);
+	put_le32(p + 32, t->mode);
+	put_le32(p + 36, t->uid);
+	put_le32(p + 40, t->gid);
+	put_le32(p + 44, t->nlink);
+	put_le32(p + 48,
+		(t->data ? TF_DATA : 0u) | (t->ctime_ok ? TF_CTIME : 0u) |
+			(t->racy ? TF_RACY : 0u) |
+			(t->listed ? TF_LISTED : 0u) |
+			(t->listed_racy ? TF_LISTED_RACY : 0u));
+	put_le16(p + 52, t->salt);
+	put_le16(p + 54, t->last_salt);
+	put_le32(p + 56, t->max_mtime_ns);
+	put_le64(p + 60, (uint64_t)t->max_mtime);
+}
+
+static void take_told(const uint8_t *p, struct told *t)
+{
+	uint32_t flags = get_le32(p + 48);
+
+	t->mtime = (int64_t)get_le64(p);
+	t->ctime = (int64_t)get_le64(p + 8);
+	t->size = get_le64(p + 16);
+	t->mtime_ns = get_le32(p + 24);
+	t->ctime_ns = get_le32(p + 28);
+	t->mode = get_le32(p + 32);
+	t->uid = get_le32(p + 36);
+	t->gid = get_le32(p + 40);
+	t->nlink = get_le32(p + 44);
+	t->data = flags & TF_DATA;
+	t->ctime_ok = flags & TF_CTIME;
+	t->racy = flags & TF_RACY;
+	t->listed = flags & TF_LISTED;
+	t->listed_racy = flags & TF_LISTED_RACY;
+	t->salt = get_le16(p + 52) & 511;
+	t->last_salt = get_le16(p + 54);
+	t->max_mtime_ns = get_le32(p + 56);
+	t->max_mtime = (int64_t)get_le64(p + 60);
+}
+
+static int put_top(struct buf *b, const struct node *n)
+{
+	uint8_t p[TOP_LEN];
+
+	put_le64(p, n->id);
+	put_told(p + 8, &n->told);
+	return tlv_put(b, ST_TOP, p, sizeof(p));
+}
+
 static int put_node(struct buf *b, const struct node *n)
 {
 	uint8_t p[NODE_LEN] = {0};
@@ -52,6 +121,7 @@ static int put_node(struct buf *b, const struct node *n)
 	put_le32(p + 36, n->type);
 	put_le16(p + 40, n->volume);
 	put_le16(p + 42, n->export);
+	put_told(p + 48, &n->told);
 	return tlv_put(b, ST_NODE, p, sizeof(p));
 }
 
@@ -78,13 +148,12 @@ static int put_links(struct buf *b, const struct node *n)
 
 static int put_handle(struct buf *b, const struct handle *h)
 {
-	int flags = h->fd >= 0 ? fcntl(h->fd, F_GETFL) : O_RDONLY;
-	uint8_t p[HANDLE_LEN];
+	int flags = fcntl(h->fd, F_GETFL);
+	uint8_t p[HANDLE_LEN] = {0};
 
 	put_le64(p, h->fh);
 	put_le64(p + 8, h->node->id);
 	put_le32(p + 16, flags < 0 ? O_RDONLY : (uint32_t)flags & O_ACCMODE);
-	put_le32(p + 20, (uint32_t)h->dir | (h->fd >= 0 ? 2u : 0));
 	return tlv_put(b, ST_HANDLE, p, sizeof(p));
 }
 
@@ -114,7 +183,7 @@ static int save_locked(const struct fs *fs, struct buf *b)
 	for (unsigned i = 0; i < fs->n_volumes && r == 0; i++)
 		r = put_volume(b, &fs->volumes[i]);
 	for (unsigned i = 0; i < fs->n_exports && r == 0; i++)
-		r = tlv_put_u64(b, ST_TOP, fs->exports[i].node->id);
+		r = put_top(b, fs->exports[i].node);
 	r = r ? r : save_nodes(fs, b);
 	for (uint32_t i = 1; i < fs->handles_cap && r == 0; i++)
 		if (fs->handles[i] && !fs->handles[i]->closing)
@@ -176,16 +245,21 @@ static int take_volume(struct restore *rs, const struct tlv *t)
 
 static int take_top(struct restore *rs, const struct tlv *t)
 {
-	uint64_t id;
+	struct node *n;
 
-	if (tlv_u64(t, &id) < 0 || rs->n_tops == rs->fs->n_exports)
+	if (t->len != TOP_LEN || rs->n_tops == rs->fs->n_exports)
 		return -EBADMSG;
-	return rs->fs->exports[rs->n_tops++].node->id == id ? 0 : -EBADMSG;
+	n = rs->fs->exports[rs->n_tops++].node;
+	if (n->id != get_le64(t->p))
+		return -EBADMSG;
+	take_told(t->p + 8, &n->told);
+	return 0;
 }
 
 static int take_node(struct restore *rs, const struct tlv *t)
 {
 	struct node_state s;
+	struct node *n;
 
 	if (t->len != NODE_LEN)
 		return -EBADMSG;
@@ -199,7 +273,11 @@ static int take_node(struct restore *rs, const struct tlv *t)
 		.export = get_le16(t->p + 42)};
 	if (s.volume >= rs->fs->n_volumes || s.export >= rs->fs->n_exports)
 		return -EBADMSG;
-	return node_make(rs->fs, &s) ? 0 : -EBADMSG;
+	n = node_make(rs->fs, &s);
+	if (!n)
+		return -EBADMSG;
+	take_told(t->p + 48, &n->told);
+	return 0;
 }
 
 static struct node *known(struct fs *fs, uint64_t id)
@@ -261,23 +339,19 @@ static int take_handle(struct restore *rs, const struct tlv *t)
 	struct fs *fs = rs->fs;
 	_cleanup_close_ int fd = -1;
 	struct node *n;
-	uint32_t how;
 	int flags, r;
 
 	if (t->len != HANDLE_LEN)
 		return -EBADMSG;
 	n = known(fs, get_le64(t->p + 8));
 	flags = (int)(get_le32(t->p + 16) & O_ACCMODE);
-	how = get_le32(t->p + 20);
 	if (!n || (flags != O_RDONLY && !may_write(fs, n)))
 		return 0;
-	if (how & 2) {
-		fd = open_again(fs, n->id, flags);
-		if (fd < 0)
-			return 0;
-	}
+	fd = open_again(fs, n->id, flags);
+	if (fd < 0)
+		return 0;
 	fs_lock(fs);
-	r = handle_make(fs, get_le64(t->p), n, fd, how & 1);
+	r = handle_make(fs, get_le64(t->p), n, fd);
 	fs_unlock(fs);
 	if (r == 0)
 		(void)TAKE_FD(fd);

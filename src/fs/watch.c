@@ -103,6 +103,11 @@ static bool ctime_differs(const struct told *t, const struct statx *stx)
 		t->ctime_ns != stx->stx_ctime.tv_nsec;
 }
 
+static bool is_own(const struct watcher *w, const struct node *n)
+{
+	return (int32_t)(w->reading - n->own_gen) < 2;
+}
+
 /*
  * The file was written, but size and mtime look as the guest was told: its
  * clock was too coarse, or somebody set it back. Our own writes raise the same
@@ -114,8 +119,24 @@ static bool data_hidden(const struct watcher *w, const struct node *n,
 	const struct told *t = &n->told;
 
 	return (mask & IN_MODIFY) && t->data && !data_differs(t, stx) &&
-		(int32_t)(w->reading - n->own_gen) >= 2 &&
-		(t->racy || ctime_differs(t, stx));
+		!is_own(w, n) && (t->racy || ctime_differs(t, stx));
+}
+
+/*
+ * Told since the reading before: two answers may have been on their way at
+ * once, and the guest's kernel then keeps the older one (its attr_version).
+ */
+static bool told_lately(const struct watcher *w, const struct node *n)
+{
+	return (int32_t)(w->reading - n->told.gen) < 2;
+}
+
+/* The listing that the guest keeps may be old (lease.c, salt_listing()). */
+static bool listing_stale(
+	const struct told *t, const struct statx *stx, uint32_t mask)
+{
+	return (t->listed && ctime_differs(t, stx)) ||
+		(t->listed_racy && (mask & NAMES_MASK));
 }
 
 /* With the lock held. */
@@ -130,8 +151,12 @@ static bool attr_stale(struct watcher *w, struct node *n,
 		n->data_event = true;
 		return true;
 	}
-	return meta_differs(t, stx) || (t->data && data_differs(t, stx)) ||
-		(t->ctime_ok && ctime_differs(t, stx));
+	if (meta_differs(t, stx) || (t->data && data_differs(t, stx)) ||
+		(t->ctime_ok && ctime_differs(t, stx)))
+		return true;
+	if (n->type == S_IFDIR && listing_stale(t, stx, mask))
+		return true;
+	return t->data && !is_own(w, n) && told_lately(w, n);
 }
 
 /*
@@ -201,7 +226,7 @@ static void check_dir(struct watcher *w, struct nref *dir, uint32_t mask)
 	if (!trusted || nref_fd(dir) < 0 || fd_stat(dir->fd, &stx) < 0)
 		return;
 	fs_lock(fs);
-	stale = attr_stale(w, dir->node, &stx, 0);
+	stale = attr_stale(w, dir->node, &stx, mask & NAMES_MASK);
 	fs_unlock(fs);
 	if (stale)
 		revoke_name(w, dir->node, "", false);

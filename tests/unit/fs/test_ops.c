@@ -265,7 +265,13 @@ static void test_owner_rule(void **state)
 	file_put(at(w, "rw/f"), "x");
 	node = walk(&w->c, "0/f");
 	assert_int_equal(setattr(&w->c, node, &in), 0);
-	in.uid = 0;
+	/* Root's files belong to the caller like everybody's. */
+	in.uid = in.gid = 0;
+	assert_int_equal(setattr(&w->c, node, &in), 0);
+	in.gid = 1000;
+	in.uid = 33;
+	assert_int_equal(setattr(&w->c, node, &in), -EPERM);
+	in.uid = 65534;
 	assert_int_equal(setattr(&w->c, node, &in), -EPERM);
 	in.uid = 1000;
 	in.gid = 5;
@@ -282,15 +288,12 @@ static int list_all(struct world *w, uint64_t dir, uint32_t op, uint32_t size,
 	unsigned *ret_requests)
 {
 	static char seen[4096];
-	struct fuse_open_out o;
 	uint64_t off = 0;
 	int n = 0;
 
 	memset(seen, 0, sizeof(seen));
-	assert_int_equal(open_node(&w->c, FUSE_OPENDIR, dir, 0, &o), 0);
 	for (*ret_requests = 1;; ++*ret_requests) {
-		struct fuse_read_in in = {
-			.fh = o.fh, .offset = off, .size = size};
+		struct fuse_read_in in = {.offset = off, .size = size};
 		const uint8_t *p, *end;
 
 		assert_int_equal(
@@ -324,7 +327,6 @@ static int list_all(struct world *w, uint64_t dir, uint32_t op, uint32_t size,
 			forget(&w->c, dp->entry_out.nodeid, 1);
 		}
 	}
-	assert_int_equal(release(&w->c, FUSE_RELEASEDIR, dir, o.fh), 0);
 	return n;
 }
 
@@ -354,24 +356,134 @@ static void test_listing(void **state)
 		list_all(w, FUSE_ROOT_ID, FUSE_READDIRPLUS, 400, &n), 5);
 }
 
+static uint64_t seen_mtime(struct world *w, uint64_t dir)
+{
+	struct fuse_attr a;
+
+	assert_int_equal(getattr(&w->c, dir, &a), 0);
+	return a.mtime * 1000000000u + a.mtimensec;
+}
+
+static uint64_t host_mtime(struct world *w)
+{
+	struct stat st;
+
+	assert_int_equal(stat(at(w, "rw/d"), &st), 0);
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+		(uint64_t)st.st_mtim.tv_nsec;
+}
+
+/*
+ * The guest keeps a listing until it sees another mtime: then, and only then,
+ * it must see one.
+ */
 static void test_listing_kept(void **state)
 {
 	struct world *w = *state;
-	uint64_t dir = walk(&w->c, "0");
-	struct fuse_open_out o;
+	struct timespec ts[2] = {{1000000000, 5}, {1000000000, 5}};
+	uint64_t dir, before;
+	unsigned n;
 
-	usleep(30000); /* the directory must not be new */
-	assert_int_equal(open_node(&w->c, FUSE_OPENDIR, dir, 0, &o), 0);
-	assert_int_equal(o.open_flags, FOPEN_CACHE_DIR);
-	assert_int_equal(open_node(&w->c, FUSE_OPENDIR, dir, 0, &o), 0);
-	assert_int_equal(o.open_flags, FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE);
-	file_put(at(w, "rw/new"), "");
-	assert_int_equal(open_node(&w->c, FUSE_OPENDIR, dir, 0, &o), 0);
-	assert_int_equal(o.open_flags, FOPEN_CACHE_DIR);
-	/* Changed in this very tick: it might change again unseen. */
-	unlink(at(w, "rw/new"));
-	assert_int_equal(open_node(&w->c, FUSE_OPENDIR, dir, 0, &o), 0);
-	assert_int_equal(o.open_flags, FOPEN_CACHE_DIR);
+	assert_int_equal(mkdir(at(w, "rw/d"), 0755), 0);
+	assert_int_equal(utimensat(AT_FDCWD, at(w, "rw/d"), ts, 0), 0);
+	dir = walk(&w->c, "0/d");
+	usleep(30000);
+	before = seen_mtime(w, dir);
+	assert_true(before == host_mtime(w));
+	assert_int_equal(list_all(w, dir, FUSE_READDIR, 4096, &n), 2);
+	assert_true(seen_mtime(w, dir) == before);
+	/* Something came, and mtime was set back. */
+	file_put(at(w, "rw/d/new"), "");
+	assert_int_equal(utimensat(AT_FDCWD, at(w, "rw/d"), ts, 0), 0);
+	assert_true(seen_mtime(w, dir) != before);
+	assert_int_equal(seen_mtime(w, dir) / 1000, before / 1000);
+	/* The guest's own chmod and rename change no names. */
+	usleep(30000);
+	before = seen_mtime(w, dir);
+	assert_int_equal(list_all(w, dir, FUSE_READDIR, 4096, &n), 3);
+	assert_int_equal(setattr(&w->c, dir,
+				 &(struct fuse_setattr_in){
+					 .valid = FATTR_MODE, .mode = 0700}),
+		0);
+	assert_true(seen_mtime(w, dir) == before);
+	assert_int_equal(rename_to(&w->c, walk(&w->c, "0"), "d",
+				 walk(&w->c, "0"), "e", 0),
+		0);
+	assert_true(seen_mtime(w, dir) == before);
+	assert_int_equal(rename_to(&w->c, walk(&w->c, "0"), "e",
+				 walk(&w->c, "0"), "d", 0),
+		0);
+	/* When mtime really moves, it is the host's again. */
+	file_put(at(w, "rw/d/newer"), "");
+	assert_true(seen_mtime(w, dir) == host_mtime(w));
+}
+
+/* Listed in the clock tick of its last change: another may have followed. */
+static void test_listing_too_fresh(void **state)
+{
+	struct world *w = *state;
+	uint64_t dir, before;
+	unsigned n;
+
+	assert_int_equal(mkdir(at(w, "rw/d"), 0755), 0);
+	dir = walk(&w->c, "0/d");
+	before = seen_mtime(w, dir);
+	/* Nothing was kept yet: nothing to take back. */
+	assert_true(seen_mtime(w, dir) == before);
+	assert_int_equal(list_all(w, dir, FUSE_READDIR, 4096, &n), 2);
+	usleep(30000);
+	assert_true(seen_mtime(w, dir) != before);
+	before = seen_mtime(w, dir);
+	assert_int_equal(list_all(w, dir, FUSE_READDIR, 4096, &n), 2);
+	assert_true(seen_mtime(w, dir) == before);
+}
+
+/* Names that stay come exactly once, whatever goes meanwhile. */
+static void test_listing_changes(void **state)
+{
+	struct world *w = *state;
+	uint64_t dir = walk(&w->c, "0"), off = 0;
+	struct fuse_read_in in = {.size = 600};
+	int kept = 0;
+
+	for (int i = 0; i < 200; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "rw/entry-%d", i);
+		file_put(at(w, name), "");
+	}
+	for (;;) {
+		const uint8_t *p, *end;
+		char gone[16][32];
+		int n = 0;
+
+		in.offset = off;
+		assert_int_equal(call(&w->c, FUSE_READDIR, dir, &in, sizeof(in),
+					 NULL, 0),
+			0);
+		if (!w->c.out_len)
+			break;
+		p = payload(&w->c);
+		for (end = p + w->c.out_len; p < end;) {
+			const struct fuse_dirent *d = (const void *)p;
+			char name[256];
+			unsigned i;
+
+			snprintf(name, sizeof(name), "%.*s", (int)d->namelen,
+				d->name);
+			p += FUSE_DIRENT_SIZE(d);
+			off = d->off;
+			if (sscanf(name, "entry-%u", &i) != 1)
+				continue;
+			if (i % 2)
+				snprintf(gone[n++], 32, "rw/entry-%u", i);
+			else
+				kept++;
+		}
+		while (n)
+			assert_int_equal(unlink(at(w, gone[--n])), 0);
+	}
+	assert_int_equal(kept, 100);
 }
 
 static void test_pages_kept(void **state)
@@ -575,7 +687,6 @@ static void test_sync(void **state)
 {
 	struct world *w = *state;
 	struct fuse_fsync_in in = {0};
-	struct fuse_open_out dir;
 	uint64_t node;
 
 	assert_int_equal(create(&w->c, walk(&w->c, "0"), "f", O_RDWR, 0600,
@@ -586,9 +697,9 @@ static void test_sync(void **state)
 	in.fsync_flags = FUSE_FSYNC_FDATASYNC;
 	assert_int_equal(
 		call(&w->c, FUSE_FSYNC, node, &in, sizeof(in), NULL, 0), 0);
-	assert_int_equal(
-		open_node(&w->c, FUSE_OPENDIR, walk(&w->c, "0"), 0, &dir), 0);
-	in.fh = dir.fh;
+	assert_int_equal(call(&w->c, FUSE_OPENDIR, walk(&w->c, "0"), &in,
+				 sizeof(struct fuse_open_in), NULL, 0),
+		-ENOSYS);
 	assert_int_equal(call(&w->c, FUSE_FSYNCDIR, walk(&w->c, "0"), &in,
 				 sizeof(in), NULL, 0),
 		0);
@@ -647,6 +758,8 @@ int main(void)
 		IN_WORLD(test_owner_rule),
 		IN_WORLD(test_listing),
 		IN_WORLD(test_listing_kept),
+		IN_WORLD(test_listing_too_fresh),
+		IN_WORLD(test_listing_changes),
 		IN_WORLD(test_pages_kept),
 		IN_WORLD(test_xattr),
 		IN_PIECES(test_xattr),

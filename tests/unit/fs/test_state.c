@@ -79,7 +79,7 @@ static void test_goes_on(void **state)
 {
 	struct bed *b = *state;
 	struct client *c = &b->w.c;
-	uint64_t sub, file, fh, dir;
+	uint64_t sub, file, fh;
 	struct fuse_open_out o;
 	struct fuse_attr a;
 
@@ -90,8 +90,6 @@ static void test_goes_on(void **state)
 	assert_true(sub && file);
 	assert_int_equal(open_node(c, FUSE_OPEN, file, O_RDWR, &o), 0);
 	fh = o.fh;
-	assert_int_equal(open_node(c, FUSE_OPENDIR, sub, 0, &o), 0);
-	dir = o.fh;
 	save(b);
 	assert_int_equal(continue_saved(b), 0);
 	c = &b->c;
@@ -102,7 +100,6 @@ static void test_goes_on(void **state)
 	assert_memory_equal(payload(c), "text", 4);
 	assert_int_equal(write_at(c, file, fh, 0, "SOME", 0), 0);
 	assert_int_equal(release(c, FUSE_RELEASE, file, fh), 0);
-	assert_int_equal(release(c, FUSE_RELEASEDIR, sub, dir), 0);
 	/* The same file is the same node; new ones get new numbers. */
 	assert_int_equal(walk(c, "0/sub/kept"), file);
 	file_put(at(&b->w, "rw/new"), "x");
