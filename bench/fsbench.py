@@ -102,7 +102,7 @@ for i in range({FILES}):
     os.makedirs(p, exist_ok=True)
     open(f"{{p}}/f{{i}}", "wb").write(random.randbytes(random.randrange(200, 9000)))
 X
-tar -cf /dev/shm/tree.tar tree && rm -rf /dev/shm/t; git config --global user.email a@b.c;
+tar -cf /dev/shm/tree.tar tree && cd / && rm -rf /dev/shm/t; git config --global user.email a@b.c;
 git config --global user.name a; git config --global safe.directory '*'""")
         a = {s[0]: [] for s in STEPS}
         b = {s[0]: [] for s in STEPS}

@@ -5,6 +5,7 @@
 #include "agent/etc.h"
 #include "agent/modules.h"
 #include "agent/mounts.h"
+#include "agent/net_setup.h"
 #include "agent/system.h"
 #include "agent/vsock.h"
 #include "base/log.h"
@@ -16,8 +17,10 @@
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 2000u
-/* The last one that net_setup.c needs, in the order of image/modules_list.c. */
-#define NET_LAST_MODULE "nft_fib_inet"
+/* The last ones that net_setup.c needs, in the order of image/modules_list.c. */
+#define LINK_MODULE "dummy"
+#define SHARE_MODULE "virtiofs"
+#define REDIRECT_MODULE "nft_fib_inet"
 #define POWEROFF_WAIT_MS 5000u /* after a signal to PID 1 */
 #define DISK_FULL (1 * MIB)    /* free bytes that count as none */
 #define DISK_ROOM (16 * MIB)   /* and as room again */
@@ -145,14 +148,27 @@ static void stage(const char *name)
 	log_debug("%s at %llu ms", name, (unsigned long long)now_ms());
 }
 
+/*
+ * In the child that loads the rest of the modules: nobody waits for a third of
+ * a second without hardware virtualization. Until it is there, what is sent ends in the dummy, and TCP
+ * tries again. The first question for a name makes it hurry.
+ */
+static void redirect(void)
+{
+	struct err err = {0};
+
+	if (net_redirect(&err) < 0)
+		log_error("no network: %s", err.text);
+}
+
 /* A guest kernel without the modules still makes a sandbox. */
 static void start_network(struct agent *a)
 {
 	struct err err = {0};
 
-	if (modules_load_late(NET_LAST_MODULE, &err) < 0 ||
-		net_start(&a->net, &a->loop, &err) < 0)
+	if (net_start(&a->net, &a->loop, &err) < 0)
 		log_error("no network: %s", err.text);
+	a->modules_fd = modules_load_rest(REDIRECT_MODULE, redirect);
 	stage("network");
 }
 
@@ -172,6 +188,10 @@ static int apply(struct agent *a, struct err *err)
 	stage("identity");
 	r = r ? r : ensure_user(c, &who, err);
 	stage("user");
+	r = r ? r
+	      : modules_load_late(
+			c->n_mounts ? SHARE_MODULE : LINK_MODULE, err);
+	stage("modules");
 	r = r ? r : mounts_apply(c, who.uid, who.gid, err);
 	stage("mounts");
 	r = r ? r
@@ -180,8 +200,9 @@ static int apply(struct agent *a, struct err *err)
 	stage("cgroup");
 	if (r < 0)
 		return r;
-	start_network(a);
-	a->modules_fd = modules_load_rest();
+	/* The host may configure a second time. */
+	if (!a->net.loop)
+		start_network(a);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 /* Names in the initramfs, whose root stays below the real one for good. */
 #define LOWER "/lower"
 #define UPPER "/upper"
+#define READ_AHEAD_KB "1024"
 #define NEW_ROOT "/root"
 
 #define NO_EXEC (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -116,14 +117,56 @@ static int mount_disk(const char *serial, const char *dst, const char *type,
 }
 
 /*
+ * A fault in a library costs a request to the host, which is dear; a larger one
+ * hardly more. What is read comes from the host's page cache.
+ */
+static void read_far_ahead(const char *serial)
+{
+	_cleanup_free_ char *dev = find_disk(serial);
+	_cleanup_free_ char *path = xasprintf(
+		"/sys/block/%s/queue/read_ahead_kb", dev ? dev + 5 : "");
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
+		log_debug("%s: %d", path, errno);
+}
+
+/*
+ * What the first command will read, whichever it is: the host fetches it while
+ * the guest goes on booting. Templates without these files lose nothing.
+ */
+static void fetch_early(void)
+{
+	static const char *const files[] = {
+		LOWER "/usr/lib/x86_64-linux-gnu/libc.so.6",
+		LOWER "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+		LOWER "/usr/bin/sh",
+		LOWER "/etc/ld.so.cache",
+		LOWER "/etc/passwd",
+		LOWER "/etc/group",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_close_ int fd = open(files[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+	}
+}
+
+/*
  * redirect_dir lets directories of the template be renamed; without it mv and
  * package managers fall back to copying. discard gives the space of deleted
  * files back to the host.
  */
 static int mount_root(struct err *err)
 {
-	int r = mount_disk(DISK_ROOT, LOWER, "erofs", MS_RDONLY, NULL, err);
+	int r;
 
+	read_far_ahead(DISK_ROOT);
+	r = mount_disk(DISK_ROOT, LOWER, "erofs", MS_RDONLY, NULL, err);
+	if (r == 0)
+		fetch_early();
 	r = r ? r
 	      : mount_disk(
 			DISK_UPPER, UPPER, "ext4", MS_NOATIME, "discard", err);

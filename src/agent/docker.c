@@ -3,6 +3,7 @@
 
 #include "agent/boot.h"
 #include "agent/cgroup.h"
+#include "agent/modules.h"
 #include "agent/vsock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -101,6 +102,7 @@ static void start(struct docker *d)
 	pid_t pid;
 
 	env.cgroup_fd = open_cgroup(d->env.cgroup_fd);
+	modules_hurry();
 	pid = spawn_fork(&env, -1);
 	if (pid == 0)
 		become_child(d);

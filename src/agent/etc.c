@@ -9,6 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static int open_new(int dirfd, const char *name, mode_t mode)
+{
+	return openat(
+		dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+}
+
 /*
  * Written beside and renamed, so that no reader sees half a file. Not synced:
  * all of it is made again at the next boot.
@@ -20,8 +26,9 @@ static int put_file(
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	(void)unlinkat(dirfd, tmp, 0);
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	fd = open_new(dirfd, tmp, mode);
+	if (fd < 0 && errno == EEXIST && unlinkat(dirfd, tmp, 0) == 0)
+		fd = open_new(dirfd, tmp, mode);
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, text, len);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 static int late_fd = -1;
+static pid_t helper; /* loads the rest */
 
 static bool is_module(const char *name)
 {
@@ -19,13 +20,29 @@ static bool is_module(const char *name)
 	return len > 3 && streq(name + len - 3, ".ko");
 }
 
+/* "07-x.ko" is x; the number may have any length. */
+static bool is_named(const char *file, const char *name)
+{
+	const char *dash = strchr(file, '-');
+	size_t len = strlen(name);
+
+	return dash && strncmp(dash + 1, name, len) == 0 &&
+		streq(dash + 1 + len, ".ko");
+}
+
+/* A dummy0 of its own, to be removed again, costs a grace period. */
+static const char *params_of(const char *file)
+{
+	return is_named(file, "dummy") ? "numdummies=0" : "";
+}
+
 static int load_one(int dirfd, const char *name)
 {
 	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0) < 0)
+	if (syscall(SYS_finit_module, fd, params_of(name), 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -50,16 +67,6 @@ static int list_modules(int dirfd, struct strv *ret)
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
 	return 0;
-}
-
-/* "07-x.ko" is x; the number may have any length. */
-static bool is_named(const char *file, const char *name)
-{
-	const char *dash = strchr(file, '-');
-	size_t len = strlen(name);
-
-	return dash && strncmp(dash + 1, name, len) == 0 &&
-		streq(dash + 1 + len, ".ko");
 }
 
 static bool has_module(const struct strv *names, const char *name)
@@ -104,21 +111,44 @@ int modules_load_late(const char *last, struct err *err)
 	return late_fd < 0 ? 0 : modules_load(late_fd, last, err);
 }
 
-int modules_load_rest(void)
+int modules_load_rest(const char *last, void (*ready)(void))
 {
 	_cleanup_close_ int fd = TAKE_FD(late_fd);
 	struct err err = {0};
 	pid_t pid;
 
-	if (fd < 0)
+	/* A kernel with everything built in has nothing to wait for. */
+	if (fd < 0) {
+		ready();
 		return -1;
+	}
 	pid = fork();
 	if (pid < 0)
 		return -1;
-	if (pid > 0)
+	if (pid > 0) {
+		helper = pid;
 		return (int)syscall(SYS_pidfd_open, pid, 0);
-	(void)setpriority(PRIO_PROCESS, 0, 10);
+	}
+	(void)setpriority(PRIO_PROCESS, 0, 19);
+	if (modules_load(fd, last, &err) < 0)
+		log_error("late modules: %s", err.text);
+	ready();
 	if (modules_load(fd, NULL, &err) < 0)
 		log_error("late modules: %s", err.text);
 	_exit(0);
+}
+
+void modules_hurry(void)
+{
+	if (helper)
+		(void)setpriority(PRIO_PROCESS, (id_t)helper, 0);
+	helper = 0;
+}
+
+bool modules_reaped(pid_t pid)
+{
+	if (pid != helper)
+		return false;
+	helper = 0;
+	return true;
 }

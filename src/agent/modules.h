@@ -8,6 +8,7 @@
 #define AGENT_MODULES_H
 
 #include "base/err.h"
+#include <sys/types.h>
 
 /*
  * Loads every *.ko of the directory in name order, ending with NN-last.ko (last
@@ -21,11 +22,15 @@ int modules_load(int dirfd, const char *last, struct err *err);
  */
 int modules_load_late(const char *last, struct err *err);
 /*
- * Loads the rest in a child of low priority, which nobody waits for: Docker and
- * programs like iptables find them, a short command does not pay for them.
- * A pidfd of that child for who does want to wait, or -1.
+ * Loads the rest in a child of the lowest priority: what a short command does
+ * not use, it does not pay for. After the module named last the child calls
+ * ready(). A pidfd of it for who does want to wait, or -1.
  */
-int modules_load_rest(void);
+int modules_load_rest(const char *last, void (*ready)(void));
+/* Somebody wants what they bring: the child may use the processor now. */
+void modules_hurry(void);
+/* True when the process was that child. */
+bool modules_reaped(pid_t pid);
 /* Called at boot: keeps the directory reachable after the switch of root. */
 void modules_keep_late(int modules_dirfd);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/net.h"
 
+#include "agent/modules.h"
 #include "agent/net_setup.h"
 #include "agent/vsock.h"
 #include "base/buf.h"
@@ -425,6 +426,7 @@ static void query_new(struct net *n, const uint8_t *p, size_t len,
 	}
 	list_add_tail(&n->queries, &q->link);
 	n->n_queries++;
+	modules_hurry(); /* a connection follows, to the redirect */
 	loop_timer(n->loop, &q->timer, QUERY_MS, query_late);
 }
 

@@ -131,7 +131,7 @@ static int make_link(void)
 	return r == -EEXIST ? 0 : r;
 }
 
-/* The module makes one of its own accord. */
+/* A driver that is built in makes one of its own accord. */
 static void remove_spare(void)
 {
 	struct ifinfomsg info = {.ifi_index = (int)if_nametoindex("dummy0")};
@@ -351,9 +351,13 @@ int net_setup(struct err *err)
 		return err_sys(err, -r, "IPv4");
 	r = add_address(AF_INET6, NET_V6, NET_V6_BITS, index);
 	r = r ? r : add_default(AF_INET6, index);
-	if (r < 0)
-		return err_sys(err, -r, "IPv6");
-	r = redirect(index);
+	return r < 0 ? err_sys(err, -r, "IPv6") : 0;
+}
+
+int net_redirect(struct err *err)
+{
+	int r = redirect(if_nametoindex(NET_IFNAME));
+
 	return r < 0 ? err_sys(err, -r, "redirect") : 0;
 }
 

@@ -19,7 +19,10 @@
 #define NET_V6_BITS 64
 #define NET_PORT 3129u /* the agent's, where redirected connections arrive */
 
+/* The interface, its addresses and routes. 0 or -errno with text. */
 int net_setup(struct err *err);
+/* The table; in any process of the guest, after net_setup(). */
+int net_redirect(struct err *err);
 /* /etc/resolv.conf names the agent; root is "/" or a test's directory. */
 int net_resolv_conf(const char *root, struct err *err);
 

@@ -453,5 +453,5 @@ bool server_reaped(struct server *s, pid_t pid, int wstatus)
 void server_close(struct server *s)
 {
 	s->ready = false;
-	s->sessions.closed = true;
+	sessions_close(&s->sessions);
 }

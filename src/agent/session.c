@@ -78,12 +78,14 @@ static void session_free(struct session *s)
 void sessions_init(
 	struct sessions *m, struct loop *l, const struct spawn_env *env)
 {
-	*m = (struct sessions){.loop = l, .env = env};
+	*m = (struct sessions){.loop = l};
+	spare_init(&m->spare, env);
 	list_init(&m->list);
 }
 
 void sessions_done(struct sessions *m)
 {
+	spare_drop(&m->spare);
 	list_for_each_safe (it, &m->list)
 		session_free(list_entry(it, struct session, link));
 }
@@ -189,6 +191,7 @@ static void linger_over(struct loop *l, struct timer *t);
 static void check_task(struct loop *l, struct task *t)
 {
 	struct session *s = container_of(t, struct session, check);
+	struct sessions *m = s->m;
 	bool keep;
 
 	if (!s->ended)
@@ -205,9 +208,12 @@ static void check_task(struct loop *l, struct task *t)
 	if (s->client)
 		send_exit(s);
 	if (keep)
-		keep_ended(s->m);
+		keep_ended(m);
 	else
 		session_free(s);
+	/* While the client is busy with the answer. */
+	if (!m->closed)
+		spare_make(&m->spare);
 }
 
 /* ---- output ---- */
@@ -444,7 +450,7 @@ int session_start(struct sessions *m, const struct request *req,
 	r = stdfds_open(req, &io);
 	if (r < 0)
 		return err_sys(err, -r, "exec: open stdio");
-	pid = spawn_exec(m->env, req, &io.child);
+	pid = spare_exec(&m->spare, req, &io.child);
 	if (pid < 0)
 		return err_sys(err, -pid, "exec: fork");
 	s = session_new(m, req, &io, pid);
@@ -558,8 +564,16 @@ int sessions_list(struct sessions *m, struct stream *to)
 	return r;
 }
 
+void sessions_close(struct sessions *m)
+{
+	m->closed = true;
+	spare_drop(&m->spare);
+}
+
 bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus)
 {
+	if (spare_reaped(&m->spare, pid))
+		return true;
 	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 

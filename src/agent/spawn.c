@@ -250,8 +250,18 @@ static void give_stdio(
 	give(2, who->uid, who->gid);
 }
 
-static _Noreturn void child(const struct spawn_env *env,
-	const struct request *req, const struct spawn_io *io)
+void spawn_prepare(const struct spawn_env *env, const struct request *req,
+	struct account *ret_who, struct strv *ret_env)
+{
+	struct err err = {0};
+
+	if (find_account(env, req->user, ret_who, &err) < 0)
+		die(EXIT_CANNOT, &err);
+	spawn_environ(env->config, req, ret_who, ret_env);
+}
+
+_Noreturn void spawn_run(const struct spawn_env *env, const struct request *req,
+	const struct spawn_io *io)
 {
 	struct account who = {0};
 	struct strv envv = {0};
@@ -259,9 +269,7 @@ static _Noreturn void child(const struct spawn_env *env,
 	int r;
 
 	wire_stdio(io);
-	r = find_account(env, req->user, &who, &err);
-	if (r < 0)
-		die(EXIT_CANNOT, &err);
+	spawn_prepare(env, req, &who, &envv);
 	if (env->guest)
 		give_stdio(&who, req, io->tty);
 	r = set_ids(&who);
@@ -269,7 +277,6 @@ static _Noreturn void child(const struct spawn_env *env,
 		err_sys(&err, -r, "cannot become user %u", who.uid);
 		die(EXIT_CANNOT, &err);
 	}
-	spawn_environ(env->config, req, &who, &envv);
 	umask(022);
 	enter_dir(env, req, &who);
 	exec_program(req, envv.v, strv_getenv(&envv, "PATH"));
@@ -281,6 +288,6 @@ pid_t spawn_exec(const struct spawn_env *env, const struct request *req,
 	pid_t pid = spawn_fork(env, -1);
 
 	if (pid == 0)
-		child(env, req, io);
+		spawn_run(env, req, io);
 	return pid;
 }

@@ -36,6 +36,16 @@ pid_t spawn_exec(const struct spawn_env *env, const struct request *req,
 	const struct spawn_io *io);
 
 /*
+ * In a child: who the command runs as and with which environment. One that
+ * cannot be had ends the process as above.
+ */
+void spawn_prepare(const struct spawn_env *env, const struct request *req,
+	struct account *ret_who, struct strv *ret_env);
+/* In a child: becomes the command. Every descriptor but io's is closed. */
+_Noreturn void spawn_run(const struct spawn_env *env, const struct request *req,
+	const struct spawn_io *io);
+
+/*
  * Forks into the cgroup: 0 in the child, the pid in the parent, -errno. The
  * child has default signals. With keep >= 0 that descriptor becomes number 3
  * and all above are closed; with -1 none is closed.

@@ -10,6 +10,7 @@
 #include "image/cpio.h"
 #include "image/job.h"
 #include "image/kernel_parts.h"
+#include "image/modules.h"
 #include "image/worker.h"
 #include "tls/digest.h"
 
@@ -53,6 +54,18 @@ static int describe(const char *path, json_t **ret, struct err *err)
 	return 0;
 }
 
+/* A newer cove-image may want others than an older one has put there. */
+static json_t *wanted_modules(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n_modules_early; i++)
+		json_array_append_new(list, json_string(modules_early[i]));
+	for (size_t i = 0; i < n_modules_late; i++)
+		json_array_append_new(list, json_string(modules_late[i]));
+	return list;
+}
+
 static int make_request(struct kernel_job *j, struct err *err)
 {
 	const struct job_opts *o = j->o;
@@ -73,6 +86,7 @@ static int make_request(struct kernel_job *j, struct err *err)
 			: o->deb ? "deb"
 				 : "apt",
 		one);
+	json_object_set_new(j->request, "wanted", wanted_modules());
 	if (o->modules) {
 		r = describe(o->modules, &one, err);
 		if (r == 0)

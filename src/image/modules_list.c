@@ -5,7 +5,7 @@
  */
 #include "image/modules.h"
 
-/* Disks, root file system, vsock, workspace, memory: before anything runs. */
+/* Disks, root file system, vsock: nothing goes without. */
 const char *const modules_early[] = {
 	"virtio_mmio",
 	"virtio_blk",
@@ -14,15 +14,18 @@ const char *const modules_early[] = {
 	"erofs",
 	"overlay",
 	"vmw_vsock_virtio_transport",
-	"virtiofs",
-	"virtio_balloon",
-	"virtio_rng",
 };
 const size_t n_modules_early = ARRAY_SIZE(modules_early);
 
-/* The redirect to the gate, Docker's bridges, both flavours of iptables. */
+/*
+ * The network's interface and workspaces, which the agent waits for; memory,
+ * the redirect to the gate, Docker's bridges, both flavours of iptables.
+ */
 const char *const modules_late[] = {
 	"dummy",
+	"virtiofs",
+	"virtio_balloon",
+	"virtio_rng",
 	"nf_tables",
 	"nft_chain_nat",
 	"nft_redir",

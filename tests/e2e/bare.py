@@ -3,7 +3,7 @@ and any further arguments, cove-devices configured by its birth message. Used
 by tests that want to be the guest, and by benchmarks that want two file
 servers in one guest. Also the host's half of the agent protocol, written a
 second time on purpose."""
-import os, select, shutil, socket, struct, subprocess, tempfile, time
+import os, select, shutil, socket, struct, subprocess, tempfile, time, uuid
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("COVE_BUILD", TOP + "/build")
@@ -170,7 +170,7 @@ class Bare:
         s.settimeout(seconds)
         kind, hello = recv_frame(s)
         assert kind == 1, kind
-        s.sendall(frame(2, u32(1, 1) + rec(64, b"bare") + rec(65, b"0" * 36) +
+        s.sendall(frame(2, u32(1, 1) + rec(64, b"bare") + rec(65, str(uuid.uuid4()).encode()) +
                         rec(66, os.urandom(64)) + rec(75, b"agent") +
                         u64(8, time.time_ns()) + config))
         kind, ready = recv_frame(s)
