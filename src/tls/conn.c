@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls/conn.h"
+
+#include "tls/internal.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+struct tls_roots {
+	SSL_CTX *ctx;
+};
+
+struct tls_front {
+	SSL_CTX *ctx;
+};
+
+struct tls_conn {
+	SSL *ssl;
+	BIO *in, *out; /* the SSL's */
+	bool server;
+	bool answered;
+	bool failed;
+	bool any;
+	unsigned offered;
+	unsigned protocol;
+	const char *why;
+};
+
+static const unsigned char proto_h1[] = "\x08http/1.1";
+static const unsigned char proto_h2[] = "\x02h2";
+
+/* Nothing is read from openssl.cnf: what holds is here. */
+static SSL_CTX *new_ctx(const SSL_METHOD *method)
+{
+	SSL_CTX *ctx;
+
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	ctx = SSL_CTX_new(method);
+	if (!ctx)
+		return NULL;
+	(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	(void)SSL_CTX_set_mode(ctx,
+		SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+			SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_options(ctx,
+		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+			SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
+	return ctx;
+}
+
+/* ---- roots ---- */
+
+int tls_roots_new(struct tls_roots **ret, struct err *err)
+{
+	SSL_CTX *ctx = new_ctx(TLS_client_method());
+	struct tls_roots *r;
+
+	if (!ctx)
+		return tls_err(err, ENOMEM, "TLS");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	r = xnew(struct tls_roots);
+	r->ctx = ctx;
+	*ret = r;
+	return 0;
+}
+
+/* The same certificate twice is no failure. */
+int tls_roots_add(
+	struct tls_roots *r, const char *pem, size_t len, struct err *err)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(r->ctx);
+	BIO *b = BIO_new_mem_buf(pem, (int)MIN(len, (size_t)INT32_MAX));
+	bool ok = b != NULL;
+	X509 *x;
+
+	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
+		ok = X509_STORE_add_cert(store, x) == 1;
+		X509_free(x);
+	}
+	BIO_free(b);
+	if (ok && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		ok = ERR_peek_last_error() == 0;
+	if (!ok)
+		return tls_err(err, EBADMSG, "read the trusted certificates");
+	ERR_clear_error();
+	return 0;
+}
+
+void tls_roots_free(struct tls_roots *r)
+{
+	if (r)
+		SSL_CTX_free(r->ctx);
+	free(r);
+}
+
+/* ---- the greeting ---- */
+
+static bool has_proto(const unsigned char *list, size_t len,
+	const unsigned char *proto, size_t n)
+{
+	while (len > 0) {
+		size_t one = (size_t)list[0] + 1;
+
+		if (one > len)
+			return false;
+		if (one == n && memcmp(list, proto, n) == 0)
+			return true;
+		list += one;
+		len -= one;
+	}
+	return false;
+}
+
+static unsigned protocols_of(const unsigned char *list, size_t len)
+{
+	return (has_proto(list, len, proto_h1, sizeof(proto_h1) - 1) ? TLS_H1
+								     : 0) |
+		(has_proto(list, len, proto_h2, sizeof(proto_h2) - 1) ? TLS_H2
+								      : 0);
+}
+
+/* Stops the handshake here until tls_answer(). */
+static int on_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct tls_conn *c = SSL_get_app_data(ssl);
+	const unsigned char *p;
+	size_t n;
+
+	if (c->answered)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	if (SSL_client_hello_get0_ext(ssl,
+		    TLSEXT_TYPE_application_layer_protocol_negotiation, &p,
+		    &n) &&
+		n > 2) {
+		c->any = true;
+		c->offered = protocols_of(p + 2, n - 2);
+	}
+	return SSL_CLIENT_HELLO_RETRY;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+	const unsigned char *in, unsigned int len, void *arg)
+{
+	const struct tls_conn *c = SSL_get_app_data(ssl);
+	const unsigned char *p = c->protocol == TLS_H2 ? proto_h2 : proto_h1;
+
+	if (c->protocol == 0)
+		return SSL_TLSEXT_ERR_NOACK;
+	*out = p + 1;
+	*n = p[0];
+	return SSL_TLSEXT_ERR_OK;
+}
+
+int tls_front_new(struct tls_front **ret, struct err *err)
+{
+	SSL_CTX *ctx = new_ctx(TLS_server_method());
+	struct tls_front *f;
+
+	if (!ctx)
+		return tls_err(err, ENOMEM, "TLS");
+	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	f = xnew(struct tls_front);
+	f->ctx = ctx;
+	*ret = f;
+	return 0;
+}
+
+void tls_front_free(struct tls_front *f)
+{
+	if (f)
+		SSL_CTX_free(f->ctx);
+	free(f);
+}
+
+/* ---- connections ---- */
+
+static struct tls_conn *new_conn(SSL_CTX *ctx, bool server)
+{
+	struct tls_conn *c = xnew(struct tls_conn);
+
+	c->server = server;
+	c->ssl = SSL_new(ctx);
+	c->in = BIO_new(BIO_s_mem());
+	c->out = BIO_new(BIO_s_mem());
+	if (!c->ssl || !c->in || !c->out) {
+		BIO_free(c->in);
+		BIO_free(c->out);
+		SSL_free(c->ssl);
+		free(c);
+		return NULL;
+	}
+	SSL_set_bio(c->ssl, c->in, c->out);
+	(void)SSL_set_app_data(c->ssl, c);
+	if (server)
+		SSL_set_accept_state(c->ssl);
+	else
+		SSL_set_connect_state(c->ssl);
+	return c;
+}
+
+struct tls_conn *tls_server(struct tls_front *f)
+{
+	return new_conn(f->ctx, true);
+}
+
+static bool offer(SSL *ssl, unsigned protocols)
+{
+	unsigned char list[16];
+	unsigned n = 0;
+
+	if (protocols & TLS_H2) {
+		memcpy(list, proto_h2, sizeof(proto_h2) - 1);
+		n += sizeof(proto_h2) - 1;
+	}
+	if (protocols & TLS_H1) {
+		memcpy(list + n, proto_h1, sizeof(proto_h1) - 1);
+		n += sizeof(proto_h1) - 1;
+	}
+	return n == 0 || SSL_set_alpn_protos(ssl, list, n) == 0;
+}
+
+struct tls_conn *tls_client(
+	struct tls_roots *r, const char *name, unsigned protocols)
+{
+	struct tls_conn *c = new_conn(r->ctx, false);
+
+	if (!c)
+		return NULL;
+	SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (SSL_set1_host(c->ssl, name) &&
+		SSL_set_tlsext_host_name(c->ssl, name) &&
+		offer(c->ssl, protocols))
+		return c;
+	tls_free(c);
+	return NULL;
+}
+
+void tls_free(struct tls_conn *c)
+{
+	if (!c)
+		return;
+	SSL_free(c->ssl);
+	free(c);
+}
+
+int tls_feed(struct tls_conn *c, const void *p, size_t len)
+{
+	return BIO_write(c->in, p, (int)len) == (int)len ? 0 : -ENOMEM;
+}
+
+size_t tls_unread(const struct tls_conn *c)
+{
+	return BIO_ctrl_pending(c->in);
+}
+
+static void fail(struct tls_conn *c)
+{
+	unsigned long e = ERR_get_error();
+	long verify = SSL_get_verify_result(c->ssl);
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+
+	ERR_clear_error();
+	c->failed = true;
+	if (!c->server && verify != X509_V_OK)
+		reason = X509_verify_cert_error_string(verify);
+	c->why = reason ? reason : "broken TLS";
+}
+
+static void learn_protocol(struct tls_conn *c)
+{
+	const unsigned char *p = NULL;
+	unsigned n = 0;
+
+	SSL_get0_alpn_selected(c->ssl, &p, &n);
+	if (n == sizeof(proto_h2) - 2 && memcmp(p, proto_h2 + 1, n) == 0)
+		c->protocol = TLS_H2;
+	else if (n == sizeof(proto_h1) - 2 && memcmp(p, proto_h1 + 1, n) == 0)
+		c->protocol = TLS_H1;
+}
+
+enum tls_event tls_handshake(struct tls_conn *c)
+{
+	int r;
+
+	if (c->failed)
+		return TLS_FAILED;
+	ERR_clear_error();
+	r = SSL_do_handshake(c->ssl);
+	if (r == 1) {
+		if (!c->server)
+			learn_protocol(c);
+		return TLS_READY;
+	}
+	switch (SSL_get_error(c->ssl, r)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_MORE;
+	case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+		return TLS_HELLO;
+	default:
+		fail(c);
+		return TLS_FAILED;
+	}
+}
+
+unsigned tls_offered(const struct tls_conn *c, bool *ret_any)
+{
+	*ret_any = c->any;
+	return c->offered;
+}
+
+int tls_answer(
+	struct tls_conn *c, struct ca *ca, const char *name, unsigned protocol)
+{
+	X509 *leaf = ca_leaf(ca, name);
+
+	if (!leaf || SSL_use_certificate(c->ssl, leaf) != 1 ||
+		SSL_use_PrivateKey(c->ssl, ca_leaf_key(ca)) != 1 ||
+		SSL_add1_chain_cert(c->ssl, ca_signer(ca)) != 1) {
+		fail(c);
+		return -EIO;
+	}
+	c->protocol = protocol;
+	c->answered = true;
+	return 0;
+}
+
+unsigned tls_protocol(const struct tls_conn *c)
+{
+	return c->protocol;
+}
+
+ssize_t tls_read(struct tls_conn *c, void *p, size_t len)
+{
+	int r;
+
+	if (c->failed)
+		return -EPROTO;
+	ERR_clear_error();
+	r = SSL_read(c->ssl, p, (int)MIN(len, (size_t)INT32_MAX));
+	if (r > 0)
+		return r;
+	switch (SSL_get_error(c->ssl, r)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return 0;
+	case SSL_ERROR_ZERO_RETURN:
+		return -EPIPE;
+	default:
+		fail(c);
+		return -EPROTO;
+	}
+}
+
+/* Memory takes everything, so a part is only ever a record. */
+int tls_write(struct tls_conn *c, const void *p, size_t len)
+{
+	const uint8_t *at = (const uint8_t *)p;
+
+	while (len > 0) {
+		int r;
+
+		if (c->failed)
+			return -EPROTO;
+		ERR_clear_error();
+		r = SSL_write(c->ssl, at, (int)MIN(len, (size_t)TLS_PIECE));
+		if (r <= 0) {
+			fail(c);
+			return -EPROTO;
+		}
+		at += r;
+		len -= (size_t)r;
+	}
+	return 0;
+}
+
+void tls_close(struct tls_conn *c)
+{
+	if (!c->failed && SSL_is_init_finished(c->ssl))
+		(void)SSL_shutdown(c->ssl);
+	ERR_clear_error();
+}
+
+int tls_take(struct tls_conn *c, struct buf *out)
+{
+	size_t n = BIO_ctrl_pending(c->out);
+	uint8_t *to;
+	int r;
+
+	if (n == 0)
+		return 0;
+	to = buf_reserve(out, n);
+	if (!to)
+		return -ENOBUFS;
+	r = BIO_read(c->out, to, (int)n);
+	buf_add(out, r > 0 ? (size_t)r : 0);
+	return 0;
+}
+
+const char *tls_why(const struct tls_conn *c)
+{
+	return c->why ? c->why : "broken TLS";
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cm.h"
+
+#include "tls/conn.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct pair {
+	struct ca_text root, signer;
+	struct ca *ca;
+	struct tls_roots *roots;
+	struct tls_front *front;
+	struct tls_conn *c, *s;
+};
+
+static void open_pair(struct pair *p, const char *const *names, size_t n,
+	const char *host, unsigned protocols)
+{
+	struct err err = {0};
+
+	*p = (struct pair){0};
+	assert_int_equal(ca_make("Test CA", &p->root, &err), 0);
+	assert_int_equal(
+		ca_issue(&p->root, "Test gate", names, n, &p->signer, &err), 0);
+	assert_int_equal(ca_open(&p->signer, &p->ca, &err), 0);
+	assert_int_equal(tls_roots_new(&p->roots, &err), 0);
+	assert_int_equal(tls_roots_add(p->roots, p->root.cert,
+				 strlen(p->root.cert), &err),
+		0);
+	assert_int_equal(tls_front_new(&p->front, &err), 0);
+	p->c = tls_client(p->roots, host, protocols);
+	p->s = tls_server(p->front);
+	assert_non_null(p->c);
+	assert_non_null(p->s);
+}
+
+static void close_pair(struct pair *p)
+{
+	tls_free(p->c);
+	tls_free(p->s);
+	tls_front_free(p->front);
+	tls_roots_free(p->roots);
+	ca_free(p->ca);
+	ca_text_free(&p->root);
+	ca_text_free(&p->signer);
+}
+
+/* In pieces of step bytes, so that records arrive cut. */
+static void carry(struct tls_conn *from, struct tls_conn *to, size_t step)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	assert_int_equal(tls_take(from, &b), 0);
+	for (size_t n; (n = MIN(step, buf_len(&b))) > 0; buf_consume(&b, n))
+		assert_int_equal(tls_feed(to, buf_head(&b), n), 0);
+	buf_done(&b);
+}
+
+/* Until both are done or one failed. */
+static void shake(struct pair *p, const char *name, unsigned protocol,
+	enum tls_event *ret_c, enum tls_event *ret_s)
+{
+	for (int i = 0; i < 20; i++) {
+		*ret_c = tls_handshake(p->c);
+		carry(p->c, p->s, 7);
+		*ret_s = tls_handshake(p->s);
+		if (*ret_s == TLS_HELLO)
+			assert_int_equal(
+				tls_answer(p->s, p->ca, name, protocol), 0);
+		carry(p->s, p->c, 1000);
+	}
+}
+
+static void test_talk(void **state)
+{
+	enum tls_event c, s;
+	char got[64] = "";
+	struct pair p;
+	bool any;
+
+	open_pair(&p, NULL, 0, "a.test", TLS_H1 | TLS_H2);
+	shake(&p, "a.test", TLS_H2, &c, &s);
+	assert_int_equal(c, TLS_READY);
+	assert_int_equal(s, TLS_READY);
+	assert_int_equal(tls_offered(p.s, &any), TLS_H1 | TLS_H2);
+	assert_true(any);
+	assert_int_equal(tls_protocol(p.c), TLS_H2);
+	assert_int_equal(tls_protocol(p.s), TLS_H2);
+	assert_int_equal(tls_read(p.s, got, sizeof(got)), 0);
+	assert_int_equal(tls_write(p.c, "hello", 5), 0);
+	carry(p.c, p.s, 1);
+	assert_int_equal(tls_read(p.s, got, sizeof(got)), 5);
+	assert_memory_equal(got, "hello", 5);
+	tls_close(p.s);
+	carry(p.s, p.c, 100);
+	assert_int_equal(tls_read(p.c, got, sizeof(got)), -EPIPE);
+	close_pair(&p);
+}
+
+static void test_no_protocol(void **state)
+{
+	enum tls_event c, s;
+	struct pair p;
+	bool any;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	shake(&p, "a.test", 0, &c, &s);
+	assert_int_equal(c, TLS_READY);
+	assert_int_equal(tls_offered(p.s, &any), 0);
+	assert_false(any);
+	assert_int_equal(tls_protocol(p.c), 0);
+	close_pair(&p);
+}
+
+/* A certificate for another name, and one that nobody vouches for. */
+static void test_verifies(void **state)
+{
+	enum tls_event c, s;
+	struct pair p, q;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	shake(&p, "b.test", 0, &c, &s);
+	assert_int_equal(c, TLS_FAILED);
+	assert_string_equal(tls_why(p.c), "hostname mismatch");
+	close_pair(&p);
+	open_pair(&p, NULL, 0, "a.test", 0);
+	open_pair(&q, NULL, 0, "a.test", 0);
+	shake(&(struct pair){.ca = p.ca, .c = q.c, .s = p.s}, "a.test", 0, &c,
+		&s);
+	assert_int_equal(c, TLS_FAILED);
+	assert_non_null(strstr(tls_why(q.c), "certificate"));
+	close_pair(&p);
+	close_pair(&q);
+}
+
+/* A signer that is bound to names cannot speak for others. */
+static void test_bound(void **state)
+{
+	static const char *const names[] = {"a.test", "x.org"};
+	enum tls_event c, s;
+	struct pair p;
+
+	open_pair(&p, names, 2, "sub.a.test", 0);
+	shake(&p, "sub.a.test", 0, &c, &s);
+	assert_int_equal(c, TLS_READY);
+	close_pair(&p);
+	open_pair(&p, names, 2, "b.test", 0);
+	shake(&p, "b.test", 0, &c, &s);
+	assert_int_equal(c, TLS_FAILED);
+	assert_string_equal(tls_why(p.c), "permitted subtree violation");
+	close_pair(&p);
+}
+
+static void test_garbage(void **state)
+{
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	assert_int_equal(tls_feed(p.s, "GET / HTTP/1.1\r\n\r\n", 18), 0);
+	assert_int_equal(tls_handshake(p.s), TLS_FAILED);
+	assert_int_equal(tls_handshake(p.s), TLS_FAILED);
+	assert_int_equal(tls_write(p.s, "x", 1), -EPROTO);
+	assert_true(strlen(tls_why(p.s)) > 0);
+	close_pair(&p);
+}
+
+static void test_texts(void **state)
+{
+	struct ca_text t = {xstrdup("x"), xstrdup("y")};
+	struct tls_roots *roots;
+	struct err err = {0};
+	struct ca *ca = NULL;
+	char hex[65];
+
+	assert_int_equal(ca_open(&t, &ca, &err), -EBADMSG);
+	assert_null(ca);
+	assert_int_equal(ca_fingerprint(t.cert, hex), -EBADMSG);
+	ca_text_free(&t);
+	assert_int_equal(ca_make("X", &t, &err), 0);
+	assert_int_equal(ca_fingerprint(t.cert, hex), 0);
+	assert_int_equal(strlen(hex), 64);
+	assert_int_equal(tls_roots_new(&roots, &err), 0);
+	assert_int_equal(tls_roots_add(roots, "", 0, &err), 0);
+	assert_int_equal(tls_roots_add(roots, t.cert, strlen(t.cert), &err), 0);
+	assert_int_equal(tls_roots_add(roots, t.cert, strlen(t.cert), &err), 0);
+	assert_int_equal(tls_roots_add(roots, t.cert, 200, &err), -EBADMSG);
+	tls_roots_free(roots);
+	ca_text_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_talk),
+		cmocka_unit_test(test_no_protocol),
+		cmocka_unit_test(test_verifies),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
