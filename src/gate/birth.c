@@ -49,6 +49,10 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 		return claim(t, p, &b->dir);
 	case BT_GATE_POLICY:
 		return claim(t, p, &b->policy);
+	case BT_GATE_KEYS:
+		return claim(t, p, &b->keys);
+	case BT_GATE_ROOTS:
+		return claim(t, p, &b->roots[b->roots[0] < 0 ? 0 : 1]);
 	case BT_GATE_RUN:
 		return claim(t, p, &b->run);
 	case BT_GATE_RATE_UP:
@@ -89,6 +93,8 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 		.control = -1,
 		.dir = -1,
 		.policy = -1,
+		.keys = -1,
+		.roots = {-1, -1},
 		.run = -1};
 	n = sock_recv_fds(sock, msg, BIRTH_MAX, p.fd, FD_PASS_MAX, &p.n);
 	if (n <= 0)
@@ -108,8 +114,8 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 
 void birth_done(struct birth *b)
 {
-	int *fds[] = {
-		&b->egress, &b->dns, &b->control, &b->dir, &b->policy, &b->run};
+	int *fds[] = {&b->egress, &b->dns, &b->control, &b->dir, &b->policy,
+		&b->run, &b->keys, &b->roots[0], &b->roots[1]};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		closep(fds[i]);

@@ -18,6 +18,8 @@ struct birth {
 	int control;
 	int dir;
 	int policy;
+	int keys;
+	int roots[2];
 	int run;
 	uint64_t rate_up;
 	uint64_t rate_down;

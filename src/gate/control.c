@@ -111,6 +111,12 @@ static int on_record(struct gate *g, const struct buf *in, int *fds, size_t n)
 		if (gate_set_policy(g, fds[0], &err) < 0)
 			return reply_failed(g, &err);
 		return reply(g, GF_DONE, NULL);
+	case GF_KEYS:
+		if (n != 1)
+			return -EBADMSG;
+		if (gate_set_keys(g, fds[0], &err) < 0)
+			return reply_failed(g, &err);
+		return reply(g, GF_DONE, NULL);
 	case GF_LIMITS:
 		return set_limits(g, &f);
 	case GF_STATS:

@@ -22,6 +22,7 @@
 #define NAMES_FILE "names"
 #define USED_FILE "used"
 #define USED_STEP (256u * 1024u) /* bytes that a kill may forget */
+#define ROOTS_MAX (8 << 20)
 
 static void on_egress(struct loop *l, struct watch *w, uint32_t events);
 static void on_dns(struct loop *l, struct watch *w, uint32_t events);
@@ -113,7 +114,7 @@ int gate_jail(struct gate *g, int birth_fd, struct err *err)
 {
 	const struct birth *b = &g->birth;
 	const int keep[] = {b->egress, b->dns, b->control, b->dir, b->policy,
-		b->run, birth_fd};
+		b->keys, b->roots[0], b->roots[1], b->run, birth_fd};
 	struct jail_files files = {
 		.entry = {{&b->dir, "log", false}, {&b->run, "run", true}},
 		.n = 2,
@@ -210,6 +211,51 @@ bool gate_spend(struct gate *g, uint64_t up, uint64_t down)
 	return true;
 }
 
+int gate_set_keys(struct gate *g, int fd, struct err *err)
+{
+	struct vault *v = NULL;
+	int r = vault_read(fd, &v, err);
+
+	if (r < 0)
+		return r;
+	vault_free(g->vault);
+	g->vault = v;
+	return 0;
+}
+
+static int add_roots(struct tls_roots *roots, int fd, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0 || st.st_size < 0 || st.st_size > ROOTS_MAX)
+		return err_set(err, EFBIG, "the trusted certificates");
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	if (pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+		return err_set(err, EIO, "read the trusted certificates");
+	return tls_roots_add(roots, text, (size_t)st.st_size, err);
+}
+
+/* Late, because most sandboxes never need the megabyte of certificates. */
+int gate_ready_tls(struct gate *g, struct err *err)
+{
+	struct tls_roots *roots = NULL;
+	int r = g->front ? 0 : tls_front_new(&g->front, err);
+
+	if (r < 0 || g->roots)
+		return r;
+	r = tls_roots_new(&roots, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(g->birth.roots); i++)
+		r = add_roots(roots, g->birth.roots[i], err);
+	if (r < 0)
+		tls_roots_free(roots);
+	else
+		g->roots = roots;
+	return r;
+}
+
 static int open_names(struct gate *g, struct err *err)
 {
 	int fd = openat(g->birth.dir, NAMES_FILE,
@@ -255,6 +301,8 @@ int gate_build(struct gate *g, struct err *err)
 	r = r ? r : audit_open(&g->audit, b->dir, b->name, err);
 	r = r ? r : gate_set_policy(g, b->policy, err);
 	r = r ? r : open_used(g, err);
+	if (r == 0 && b->keys >= 0)
+		r = gate_set_keys(g, b->keys, err);
 	if (r < 0)
 		return r;
 	gate_limits(g, b->rate_up, b->rate_down, b->quota);
@@ -293,6 +341,9 @@ void gate_done(struct gate *g)
 		closep(&g->used_fd);
 	}
 	names_free(g->names);
+	vault_free(g->vault);
+	tls_front_free(g->front);
+	tls_roots_free(g->roots);
 	audit_close(&g->audit);
 	free(g->rules);
 	free(g->scratch);

@@ -13,7 +13,9 @@
 #include "gate/names.h"
 #include "gate/rate.h"
 #include "gate/resolve.h"
+#include "gate/vault.h"
 #include "policy/policy.h"
+#include "tls/conn.h"
 #include "wire/gate.h"
 
 #define GATE_STREAMS_MAX 16384u
@@ -34,6 +36,10 @@ struct gate {
 	struct policy_rule *rules; /* owned */
 	struct policy policy;      /* looks at rules */
 	struct names *names;
+	struct vault *vault; /* NULL: no TLS is opened */
+	/* Made when the first stream is opened. */
+	struct tls_front *front;
+	struct tls_roots *roots;
 	struct audit audit;
 	struct resolver *resolver;
 	struct watch egress;
@@ -66,6 +72,10 @@ void gate_done(struct gate *g);
 
 /* Replaces the rules; the old ones stay when the text is refused. */
 int gate_set_policy(struct gate *g, int fd, struct err *err);
+/* Replaces signer and secrets, in the same way. */
+int gate_set_keys(struct gate *g, int fd, struct err *err);
+/* What opening TLS needs is there. */
+int gate_ready_tls(struct gate *g, struct err *err);
 void gate_limits(struct gate *g, uint64_t up, uint64_t down, uint64_t quota);
 /* The byte counters grew: true when the quota is used up (and then all is). */
 bool gate_spend(struct gate *g, uint64_t up, uint64_t down);

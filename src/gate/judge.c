@@ -236,15 +236,25 @@ static enum judge_first looks_http(const uint8_t *p, size_t len)
 	return len < SNI_PEEK_MAX ? JUDGE_MORE : JUDGE_PASS;
 }
 
-/* A tunnel, unless rules would look into it. */
-static enum judge_first tls_as_it_is(
-	const struct stream *s, char *why, size_t len)
+/* A tunnel, unless rules look into it or a secret belongs to the host. */
+static enum judge_first judge_tls(
+	const struct stream *s, bool named, char *why, size_t len)
 {
-	if (!s->judged)
+	struct gate *g = s->g;
+	struct err err = {0};
+
+	if (!s->judged &&
+		!(s->by_name && vault_speaks_of(g->vault, &s->name, s->port)))
 		return JUDGE_PASS;
+	if (named && vault_ca(g->vault) && gate_ready_tls(g, &err) == 0)
+		return JUDGE_OPEN_TLS;
+	if (!s->judged && !named)
+		return JUDGE_PASS; /* a placeholder stays one */
 	(void)snprintf(why, len,
-		"rules look at its methods or paths, and TLS is not opened "
-		"here yet");
+		"rules look at its methods or paths, and %.100s",
+		!named             ? "its TLS greeting names no host"
+			: err.code ? err.text
+				   : "this gate cannot open TLS");
 	return JUDGE_REFUSE;
 }
 
@@ -259,13 +269,13 @@ enum judge_first judge_first(const struct stream *s, char *why, size_t len)
 	case SNI_MORE:
 		return JUDGE_MORE;
 	case SNI_NONE:
-		return tls_as_it_is(s, why, len);
+		return judge_tls(s, false, why, len);
 	case SNI_BAD:
 		(void)snprintf(why, len, "its TLS greeting is broken");
 		return JUDGE_REFUSE;
 	case SNI_NAME:
 		if (s->by_name && name_equal(&sni, &s->name))
-			return tls_as_it_is(s, why, len);
+			return judge_tls(s, true, why, len);
 		(void)snprintf(why, len,
 			"its TLS greeting names another host, %.100s", sni.s);
 		return JUDGE_REFUSE;

@@ -12,8 +12,9 @@
 enum judge_first {
 	JUDGE_MORE, /* bytes are needed */
 	JUDGE_PASS,
-	JUDGE_OPEN,   /* plain HTTP: each request is read */
-	JUDGE_REFUSE, /* why says it in words */
+	JUDGE_OPEN,     /* plain HTTP: each request is read */
+	JUDGE_OPEN_TLS, /* TLS is taken off first */
+	JUDGE_REFUSE,   /* why says it in words */
 };
 
 /* The header is complete. */

@@ -11,15 +11,34 @@
 
 #include "gate/stream.h"
 #include "http/proxy.h"
+#include "tls/conn.h"
+
+#define OPEN_SETUP_MS 30000u /* for both TLS handshakes */
+
+/*
+ * With TLS the server is asked first: what it agrees to is what the guest is
+ * answered, so both sides speak the same protocol and nothing is translated.
+ */
+enum open_phase {
+	OPEN_GREETING, /* the guest's, with what it offers */
+	OPEN_SERVER,   /* TLS with the server, which is verified */
+	OPEN_GUEST,    /* TLS with the guest */
+	OPEN_TALK,
+};
 
 struct open {
 	struct stream *s;
-	struct http_pipe *io; /* of the protocol in use */
+	enum open_phase phase;
+	struct http_pipe *io; /* of the protocol in use; from OPEN_TALK on */
 	struct http_proxy *h1;
+	struct tls_conn *tls[2]; /* by enum http_side; NULL: plain */
+	struct buf cipher[2];    /* for a side */
+	char refusal[160];       /* what every request is told, or "" */
 };
 
-/* s->first holds the guest's first bytes, a plain request; in ST_RELAY. */
+/* s->first holds the guest's first bytes; in ST_RELAY. */
 void open_http(struct stream *s);
+void open_tls(struct stream *s);
 /* A descriptor of the stream is ready, or (0) there may be tokens again. */
 void open_event(struct stream *s, struct side *side, uint32_t events);
 /* The rules changed: may what is under way go on? */
@@ -39,6 +58,10 @@ struct request {
 bool request_judge(struct stream *s, const struct request *r);
 /* May it still, by the rules of now? */
 bool request_again(struct stream *s);
+
+/* Another value for the server; see http_proxy_ops.value. */
+int request_value(struct stream *s, const char *field, size_t field_len,
+	const char *value, size_t len, struct buf *out);
 
 extern const struct http_proxy_ops open_http_ops;
 

@@ -100,6 +100,10 @@ bool request_judge(struct stream *s, const struct request *r)
 {
 	char why[160];
 
+	if (s->open->refusal[0]) {
+		s->rule[0] = '\0';
+		return refuse(s, 502, s->open->refusal);
+	}
 	if (r->authority_len && !host_fits(s, r->authority, r->authority_len)) {
 		s->rule[0] = '\0';
 		s->no_rule = false;
@@ -120,6 +124,16 @@ bool request_again(struct stream *s)
 	a = ask(s, s->method, s->path);
 	judge_keep_rule(s, a.rule);
 	return a.verdict != POLICY_DENY;
+}
+
+/* Secrets leave over verified TLS only. */
+int request_value(struct stream *s, const char *field, size_t field_len,
+	const char *value, size_t len, struct buf *out)
+{
+	if (!s->by_name || !s->open->tls[HTTP_SERVER])
+		return 0;
+	return vault_replace(s->g->vault, &s->name, s->port, field, field_len,
+		value, len, out);
 }
 
 /* ---- for the HTTP/1.1 proxy ---- */
@@ -144,6 +158,13 @@ static bool on_request(
 	return false;
 }
 
+static int on_value(void *arg, const struct http_head *h,
+	const struct http_field *f, struct http_span v, struct buf *out)
+{
+	return request_value(arg, f ? http_ptr(h, f->name) : "?",
+		f ? f->name.len : 1, http_ptr(h, v), v.len, out);
+}
+
 static void on_refuse(
 	void *arg, unsigned status, const char *why, struct buf *answer)
 {
@@ -159,5 +180,6 @@ static void on_refuse(
 
 const struct http_proxy_ops open_http_ops = {
 	.request = on_request,
+	.value = on_value,
 	.refuse = on_refuse,
 };

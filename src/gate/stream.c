@@ -37,6 +37,7 @@ void stream_note(struct stream *s, const char *verdict, const char *reason)
 		.target = stream_target(s, target, sizeof(target)),
 		.port = s->port,
 		.path = s->inbound   ? "port"
+			: s->open    ? "open"
 			: s->by_name ? "tunnel"
 				     : "raw",
 		.verdict = verdict,
@@ -260,8 +261,8 @@ static int sniff(struct stream *s, const uint8_t *p, size_t len)
 		r = pass_first(s);
 		return r < 0 ? r : 1;
 	}
-	if (r == JUDGE_OPEN) {
-		open_http(s);
+	if (r == JUDGE_OPEN || r == JUDGE_OPEN_TLS) {
+		(r == JUDGE_OPEN ? open_http : open_tls)(s);
 		return 0;
 	}
 	close_side(s->g, &s->net, true);

@@ -183,6 +183,9 @@ static const int own_log[] = {
 	SCMP_SYS(ftruncate),
 };
 
+/* glibc's qsort asks how much memory there is; OpenSSL sorts. */
+static const int sorting[] = {SCMP_SYS(sysinfo)};
+
 struct group {
 	const int *calls;
 	size_t n;
@@ -220,6 +223,7 @@ static const struct group gate[] = {
 	GROUP(unix_sockets),
 	GROUP(internet),
 	GROUP(own_log),
+	GROUP(sorting),
 };
 
 static const struct group image[] = {

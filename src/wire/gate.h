@@ -16,6 +16,9 @@
  *   ASK      from the gate, unasked: GT_TARGET GT_TARGET_PORT GT_UDP waits for
  *            GATE_ASK_MS; the same may come again while it does
  *   ANSWER   the same and GT_ALLOW, for what waits now; DONE
+ *   KEYS     comes with one descriptor, a file with GK_*: the signer and the
+ *            secrets of this sandbox. The gate wipes the file when it has read
+ *            it. DONE, or FAILED leaves the old ones.
  *   EVENT    from the gate, unasked: GT_EVENT GT_TEXT
  */
 #ifndef WIRE_GATE_H
@@ -35,6 +38,7 @@ enum gate_frame {
 	GF_PORTS_TAKE = 8,
 	GF_ASK = 9,
 	GF_ANSWER = 10,
+	GF_KEYS = 11,
 };
 
 enum gate_tag {
@@ -65,6 +69,27 @@ enum gate_port_tag {
 	GP_GUEST = 2, /* u32: the guest's port */
 };
 
+/* In the file of KEYS. */
+enum gate_key_tag {
+	GK_SIGNER_KEY = 1,  /* str, PEM */
+	GK_SIGNER_CERT = 2, /* str, PEM */
+	GK_SECRET = 3,      /* nested, GS_*, repeated */
+};
+
+/* Inside GK_SECRET. */
+enum gate_secret_tag {
+	GS_NAME = 1,        /* str, for the log */
+	GS_HOST = 2,        /* str, a target of policy.h; repeated */
+	GS_USE = 3,         /* str, repeated; see gate/vault.h */
+	GS_PLACEHOLDER = 4, /* str, what stands for it in the guest */
+	GS_VALUE = 5,       /* str */
+};
+
+#define GATE_KEYS_MAX (1u << 20) /* bytes of the file */
+#define GATE_SECRETS_MAX 256u
+#define GATE_SECRET_HOSTS 32u
+#define GATE_SECRET_USES 16u
+#define GATE_SECRET_MAX 8192u      /* bytes of a value */
 #define GATE_CONTROL_MAX 4096u     /* a record */
 #define GATE_PORTS_MAX 64u         /* listeners */
 #define GATE_ASK_MS 60000u         /* a question that nobody answers */

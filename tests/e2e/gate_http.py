@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import socketserver
+import ssl
 import struct
 import subprocess
 import sys
@@ -320,6 +321,62 @@ def answer(f):
     return head, body
 
 
+# ---- certificates and keys ----
+
+def openssl(*args):
+    subprocess.run(["openssl", *args], check=True, cwd=TMP,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def authority(name):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+            f"/CN={name}", "-keyout", name + ".key", "-out", name + ".crt")
+
+
+def certificate(ca, host):
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-subj", "/CN=x", "-keyout", host + ".key", "-out",
+            host + ".csr")
+    with open(TMP + "/ext", "w") as f:
+        f.write(f"subjectAltName=DNS:{host}\n")
+    openssl("x509", "-req", "-in", host + ".csr", "-CA", ca + ".crt", "-CAkey",
+            ca + ".key", "-CAcreateserial", "-days", "9", "-extfile", "ext",
+            "-out", host + ".crt")
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(f"{TMP}/{host}.crt", f"{TMP}/{host}.key")
+    ctx.set_alpn_protocols(["http/1.1"])
+    return ctx
+
+
+def pem(name):
+    with open(f"{TMP}/{name}", "rb") as f:
+        return f.read()
+
+
+def secret(name, value, hosts, uses, placeholder=None):
+    body = tlv(1, name.encode()) + tlv(5, value.encode())
+    body += tlv(4, (placeholder or "cove-secret-" + name).encode())
+    for h in hosts:
+        body += tlv(2, h.encode())
+    for u in uses:
+        body += tlv(3, u.encode())
+    return tlv(3, body)
+
+
+def keys(*secrets):
+    return (tlv(1, pem("cove.key")) + tlv(2, pem("cove.crt"))
+            + b"".join(secrets))
+
+
+def tls(s, name, alpn=("http/1.1",), ca="cove"):
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.load_verify_locations(f"{TMP}/{ca}.crt")
+    if alpn:
+        ctx.set_alpn_protocols(list(alpn))
+    return ctx.wrap_socket(s, server_hostname=name)
+
+
 # ---- plain HTTP ----
 
 web = serve(8080)
@@ -477,6 +534,159 @@ check("every verdict is in the log", any(
     and any(e["verdict"] == "deny" and e["rule"] == "hidden" for e in log)
     and any(e["verdict"] == "allow" and "POST /up/x" in e["reason"]
             for e in log))
+deadline = time.monotonic() + 10
+while g.streams() > 0 and time.monotonic() < deadline:
+    time.sleep(0.05)
+check("no stream is left", g.streams() == 0, g.streams())
+check("it ends in order", g.stop() == 0)
+
+# ---- TLS and secrets ----
+
+REAL = "sk-real-" + os.urandom(8).hex()
+for name in ("cove", "world", "nobody"):
+    authority(name)
+sec = serve(8443, wrap=certificate("world", "sec.test"))
+api = serve(8444, wrap=certificate("world", "api.test"))
+bad = serve(8445, wrap=certificate("nobody", "bad.test"))
+wrong = serve(8446, wrap=certificate("world", "other.test"))
+KEYS = keys(
+    secret("acme", REAL, ["sec.test", "bad.test:8445"],
+           ["x-api-key: %s", "authorization: Bearer %s",
+            "authorization: Basic %s", "?key"]))
+g = Gate("allow sec.test\nallow other.test\nallow bad.test\n"
+         "allow api.test method=GET\n" + LOOP, KEYS, pem("world.crt"))
+check("it serves with keys", g.answer == b"\1", g.answer)
+
+
+def tget(name, port, request, sni=None, **kw):
+    try:
+        s = tls(g.dial(name, port), sni or name, **kw)
+    except OSError as e:
+        print("#", g.proc.poll(), g.log()[-1])
+        raise
+    s.sendall(request.encode())
+    head, body = answer(s.makefile("rb"))
+    s.close()
+    return head, body
+
+
+def ask(name, port, *fields, path="/", **kw):
+    return tget(name, port, f"GET {path} HTTP/1.1\r\nHost: {name}\r\n"
+                + "".join(x + "\r\n" for x in fields) + "\r\n", **kw)
+
+
+def basic(text):
+    return "Authorization: Basic " + base64.b64encode(text.encode()).decode()
+
+
+head, body = ask("sec.test", 8443, "X-Api-Key: cove-secret-acme")
+check("a placeholder becomes the secret", b"200" in head[0]
+      and f"X-Api-Key: {REAL}".encode() in body, (head, body))
+head, body = ask("sec.test", 8443, "Authorization: bearer cove-secret-acme")
+check("also behind Bearer", f"bearer {REAL}".encode() in body, body)
+head, body = ask("sec.test", 8443, basic("x-access-token:cove-secret-acme"))
+check("and inside Basic", basic("x-access-token:" + REAL).encode() in body,
+      body)
+head, body = ask("sec.test", 8443, path="/?a=1&key=cove-secret-acme&b=2")
+check("and in the query", f"/?a=1&key={REAL}&b=2".encode() in body, body)
+for field_ in ("X-Other: cove-secret-acme", "X-Api-Key: a cove-secret-acme",
+               "Authorization: Bearer sk-own", "X-Api-Key: cove-secret-acme2"):
+    head, body = ask("sec.test", 8443, field_)
+    check(f"'{field_}' is not touched", field_.encode() in body
+          and REAL.encode() not in body, body)
+s = tls(g.dial("sec.test", 8443), "sec.test")
+f = s.makefile("rb")
+ok = True
+for i in range(50):
+    s.sendall(b"GET /%d HTTP/1.1\r\nHost: sec.test\r\nX-Api-Key: "
+              b"cove-secret-acme\r\n\r\n" % i)
+    body = answer(f)[1]
+    ok = ok and b"GET /%d " % i in body and REAL.encode() in body
+check("50 requests on one connection", ok)
+s.sendall(b"GET / HTTP/1.1\r\nHost: other.test\r\n\r\n")
+head, body = answer(f)
+check("another Host inside TLS is refused", b"403" in head[0], (head, body))
+s.sendall(b"PUT /up HTTP/1.1\r\nHost: sec.test\r\nContent-Length: %d\r\n\r\n"
+          % total)
+for i in range(total >> 16):
+    s.sendall(bytes(range(256)) * 256)
+check("64 MB up arrive intact", b"body %d %s" % (total, want.hex()[:16].encode())
+      in answer(f)[1])
+s.sendall(b"GET /big%d HTTP/1.1\r\nHost: sec.test\r\n\r\n" % total)
+read_head(f)
+got = hashlib.sha256()
+left = total
+while left:
+    d = f.read(min(left, 1 << 20))
+    if not d:
+        break
+    got.update(d)
+    left -= len(d)
+check("and down", got.digest() == want)
+g.send_fd(11, keys())
+s.sendall(b"GET / HTTP/1.1\r\nHost: sec.test\r\nX-Api-Key: cove-secret-acme"
+          b"\r\n\r\n")
+body = answer(f)[1]
+check("a removed secret is gone at once", b"cove-secret-acme" in body
+      and REAL.encode() not in body, body)
+s.close()
+g.send_fd(11, KEYS)
+s = tls(g.dial("sec.test", 8443), "sec.test")
+f = s.makefile("rb")
+s.sendall(b"GET /ws HTTP/1.1\r\nHost: sec.test\r\nUpgrade: websocket\r\n"
+          b"Connection: Upgrade\r\n\r\n")
+check("an upgrade inside TLS", b"101" in read_head(f)[0] and f.read(2) == b"hi")
+s.sendall(b"x")
+check("carries raw bytes", f.read(3) == b"<x>")
+s.close()
+s = tls(g.dial("sec.test", 8443), "sec.test", alpn=None)
+s.sendall(b"GET / HTTP/1.1\r\nHost: sec.test\r\nConnection: close\r\n\r\n")
+r = read_all(s)
+check("a client without ALPN, and a close", b"200 OK" in r
+      and r.endswith(b"\n\n"), r)
+
+s = tls(g.dial("other.test", 8446), "other.test", ca="world")
+s.sendall(b"GET / HTTP/1.1\r\nHost: other.test\r\nX-Api-Key: "
+          b"cove-secret-acme\r\n\r\n")
+body = answer(s.makefile("rb"))[1]
+check("a host without a secret is not opened, its placeholder stays one",
+      b"X-Api-Key: cove-secret-acme" in body, body)
+s.close()
+web.seen.clear()
+r = g.get("sec.test", 8080, extra="X-Api-Key: cove-secret-acme\r\n")
+check("no secret leaves without TLS", b"cove-secret-acme" in r
+      and REAL.encode() not in r, r)
+head, body = ask("bad.test", 8445, "X-Api-Key: cove-secret-acme")
+check("a server that nobody vouches for is refused in words",
+      b"502" in head[0] and b"certificate" in body and not bad.seen,
+      (head, body, bad.seen))
+g.send_fd(11, keys(secret("w", REAL, ["sec.test"], ["x-api-key: %s"])))
+head, body = ask("sec.test", 8446, "X-Api-Key: cove-secret-w")
+check("a certificate for another name too", b"502" in head[0]
+      and b"hostname mismatch" in body and not any(
+          REAL.encode() in x for x in wrong.seen), (head, body))
+head, body = ask("api.test", 8444)
+check("methods are judged inside TLS: allowed", b"200" in head[0], head)
+head, body = tget("api.test", 8444, "DELETE /x HTTP/1.1\r\nHost: api.test"
+                  "\r\n\r\n")
+check("and denied", b"403" in head[0] and b"DELETE /x" in body, (head, body))
+g.send_fd(11, keys(secret("c", REAL, ["**.test"], ["*: *"], "my-token")))
+head, body = ask("sec.test", 8443, "X-Any: a my-token b my-token")
+check("a custom secret is replaced anywhere",
+      f"X-Any: a {REAL} b {REAL}".encode() in body, body)
+try:
+    s = tls(g.dial("sec.test", 8443), "sec.test", ca="nobody")
+    r = "accepted"
+except ssl.SSLError:
+    r = ""
+check("a client without Cove's authority refuses it", r == "", r)
+check("broken keys are refused", g.send_fd(11, b"\1\2\3") == 2)
+check("and change nothing", REAL.encode() in
+      ask("sec.test", 8443, "X-Any: my-token")[1])
+with open(g.dir + "/net/net.log") as f:
+    log = f.read()
+check("no secret in the log", REAL not in log and "\"open\"" in log,
+      [x for x in log.splitlines() if REAL in x or "open" in x][:3] or log[-900:])
 deadline = time.monotonic() + 10
 while g.streams() > 0 and time.monotonic() < deadline:
     time.sleep(0.05)
