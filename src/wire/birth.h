@@ -57,8 +57,8 @@ enum birth_tag {
 	BT_GATE_QUOTA = 67,     /* u64 bytes, 0 = no limit */
 	BT_GATE_ASK = 69,       /* u32: 1 = ask about what no rule speaks of */
 	BT_GATE_RUN = 68,       /* u32 fd index: O_PATH dir with vsock.sock */
-	BT_GATE_KEYS = 69,      /* u32 fd index, optional: as in KEYS, gate.h */
-	BT_GATE_ROOTS = 70,     /* u32 fd index, at most 2: trusted CAs, PEM */
+	BT_GATE_KEYS = 72,      /* u32 fd index, optional: as in KEYS, gate.h */
+	BT_GATE_ROOTS = 73,     /* u32 fd index, at most 2: trusted CAs, PEM */
 };
 
 /* Inside BT_EXPORT. */

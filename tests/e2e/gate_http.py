@@ -200,10 +200,10 @@ class Gate:
         tags = [60, 61, 62, 63, 64, 68]
         if keys is not None:
             fds.append(memfd(keys))
-            tags.append(69)
+            tags.append(72)
         if roots is not None:
             fds.append(memfd(roots))
-            tags.append(70)
+            tags.append(73)
         mine, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         body = u32(1, 1) + tlv(2, b"box")
