@@ -3,7 +3,7 @@
 #   BUILD=dir     the build directory (build)
 #   T="a b"       make test, test-asan: only tests whose name contains a or b
 #   ARGS="..."    make run: the arguments of cove
-#   TIME=60       make fuzz: seconds for each harness; FUZZ=name for one only
+#   TIME=60       make fuzz: CPU seconds for each harness; FUZZ=name for one only
 #   DEEP=1        make check: path analysis that takes minutes more
 #   DESTDIR=dir   make install: where the tree for a package goes
 
@@ -87,7 +87,7 @@ bench: ## measure start, exec, files and memory against their yardsticks
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/bench.py
 
-fuzz: ## run the fuzz harnesses, TIME seconds each
+fuzz: ## run the fuzz harnesses, TIME CPU seconds each
 	@scripts/bootstrap build check
 	@scripts/fuzz $(TIME) $(FUZZ)
 
