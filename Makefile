@@ -29,7 +29,7 @@ NINJA = ninja $(if $(MAKE_TERMOUT),,--quiet)
 
 .DEFAULT_GOAL := build
 .PHONY: help build programs test test-unit test-cache test-asan check lint \
-	fmt bench fuzz coverage run quickstart install clean
+	fmt bench bench-docker fuzz coverage run quickstart install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
@@ -87,7 +87,16 @@ bench: ## measure start, exec, files and memory against their yardsticks
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/bench.py
 
+<<<<<<< HEAD
 fuzz: ## run the fuzz harnesses, TIME CPU seconds each
+=======
+bench-docker: ## Docker's start and runs against Debian's own start
+	@scripts/bootstrap build run test
+	@$(MAKE) --no-print-directory build test-cache
+	@COVE_BUILD=$(abspath $(BUILD)) bench/docker.py
+
+fuzz: ## run the fuzz harnesses, TIME seconds each
+>>>>>>> cb39092 (docs/docker, bench/docker: how Docker is started, and what that costs)
 	@scripts/bootstrap build check
 	@scripts/fuzz $(TIME) $(FUZZ)
 

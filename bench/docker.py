@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Docker's start in a sandbox against Debian's own start in the same guest.
+
+Both daemons use one store and one image; rounds alternate, so that ratios hold
+on a busy machine. CPU is what the virtual machine's process used on the host:
+it moves less under load than the clock does.
+
+    bench/docker.py [ROUNDS]     (default 3)
+
+Needs what `make test-cache` prepares, and busybox-static.
+"""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("COVE_BUILD", TOP + "/build")
+LIBEXEC = os.environ.get("COVE_LIBEXEC", BUILD + "/bin")
+CACHE = os.environ.get("COVE_TEST_CACHE", TOP + "/.cache/dev/cache")
+COVE = LIBEXEC + "/cove"
+TICK = os.sysconf("SC_CLK_TCK")
+
+# In the guest, as root. "ours": one request to the socket of the agent.
+# "debian": what the package's units do, in their order, with its defaults.
+# Prints the seconds until the API answers /info.
+HELPER = r"""
+import os, socket, subprocess, sys, time
+kind, sock = sys.argv[1:]
+def info():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sock)
+    s.sendall(b"GET /info HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+    got = b""
+    while True:
+        d = s.recv(65536)
+        if not d:
+            break
+        got += d
+    assert got.startswith(b"HTTP/1.1 200"), got[:300]
+def until(what):
+    while True:
+        try:
+            return what()
+        except OSError:
+            time.sleep(0.02)
+t = time.monotonic()
+if kind == "debian":
+    null = open("/dev/null", "r+")
+    run = lambda *a: subprocess.Popen(a, stdin=null, stdout=null, stderr=null,
+                                      start_new_session=True)
+    c = "/run/containerd/containerd.sock"
+    if os.path.exists(c):
+        os.unlink(c)
+    run("containerd")
+    until(lambda: os.stat(c))
+    run("dockerd", "-H", "unix://" + sock, "--containerd=" + c)
+until(info)
+print(time.monotonic() - t)
+"""
+STOP = r"""
+kill $(pidof dockerd) 2>/dev/null
+while pidof dockerd >/dev/null; do sleep 0.1; done
+kill $(pidof containerd) 2>/dev/null
+while pidof containerd >/dev/null; do sleep 0.1; done
+for t in 'ip nat' 'ip filter' 'ip6 nat' 'ip6 filter'; do
+	nft delete table $t 2>/dev/null
+done
+ip link del docker0 2>/dev/null
+true
+"""
+
+
+def cove(*args, stdin=None):
+    r = subprocess.run([COVE, *args], stdin=stdin or subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if r.returncode:
+        raise SystemExit(f"cove {args[0]}: {r.stdout.decode()}")
+    return r.stdout.decode()
+
+
+def engine_pid():
+    o = json.loads(cove("inspect", "--json", "bench"))
+    o = o[0] if isinstance(o, list) else o
+    return o["pids_host"]["engine"]
+
+
+def cpu(pid):
+    f = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(f[11]) + int(f[12])) / TICK
+
+
+def measure(pid, fn):
+    c, t = cpu(pid), time.monotonic()
+    r = fn()
+    return time.monotonic() - t, cpu(pid) - c, r
+
+
+def root(script):
+    return cove("exec", "-u", "root", "bench", "sh", "-c", script)
+
+
+def start(pid, kind, sock):
+    _, c, out = measure(pid, lambda: cove(
+        "exec", "-u", "root", "bench", "python3", "/root/helper.py", kind,
+        sock))
+    return float(out), c
+
+
+def run(pid, sock):
+    w, c, _ = measure(pid, lambda: cove(
+        "exec", "-u", "root", "-e", f"DOCKER_HOST=unix://{sock}", "bench",
+        "docker", "run", "--rm", "bb", "/bin/busybox", "true"))
+    return w, c
+
+
+def row(name, ours, debian):
+    med = lambda v, i: statistics.median(x[i] for x in v)
+    ratio = statistics.median(b[1] / a[1] for a, b in zip(ours, debian))
+    print(f"{name:28} {med(ours, 0):7.2f} s {med(ours, 1):7.2f} CPU-s   "
+          f"debian {med(debian, 0):7.2f} s {med(debian, 1):7.2f} CPU-s   "
+          f"{ratio:.2f} times the CPU", flush=True)
+
+
+def bench(home, rounds):
+    t = time.monotonic()
+    cove("create", "--name", "bench", "--cpus", "2", "--memory", "1500M",
+         "shell")
+    created = time.monotonic() - t
+    cove("docker", "bench", "--", "info")
+    print(f"create {created:.2f} s, then to `docker info` "
+          f"{time.monotonic() - t - created:.2f} s", flush=True)
+    os.makedirs(home + "/img/bin")
+    shutil.copy(shutil.which("busybox"), home + "/img/bin/busybox")
+    subprocess.run(["tar", "-C", home + "/img", "-cf", home + "/img.tar",
+                    "bin"], check=True)
+    with open(home + "/img.tar", "rb") as f:
+        cove("docker", "bench", "--", "import", "-", "bb", stdin=f)
+    with open(home + "/helper.py", "w") as f:
+        f.write(HELPER)
+    cove("cp", home + "/helper.py", "bench:/tmp/helper.py")
+    root("mv /tmp/helper.py /root")
+    pid = engine_pid()
+    sides = {"ours": "/run/docker.sock", "debian": "/run/debian.sock"}
+    figures = {k: {"start": [], "first": [], "warm": []} for k in sides}
+    for _ in range(rounds):
+        for kind, sock in sides.items():
+            root(STOP)
+            figures[kind]["start"].append(start(pid, kind, sock))
+            figures[kind]["first"].append(run(pid, sock))
+            figures[kind]["warm"].append(run(pid, sock))
+    root(STOP)
+    for what, name in (("start", "nothing runs to GET /info"),
+                       ("first", "first docker run"),
+                       ("warm", "second docker run")):
+        row(name, figures["ours"][what], figures["debian"][what])
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    home = tempfile.mkdtemp(prefix="cove-bench.")
+    os.environ.update(COVE_HOME=home, COVE_LIBEXEC=LIBEXEC)
+    os.symlink(CACHE, home + "/cache")
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cpus", flush=True)
+    try:
+        bench(home, rounds)
+    finally:
+        for args in (["rm", "-f", "--all"], ["daemon", "stop"]):
+            subprocess.run([COVE, *args], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
