@@ -87,16 +87,12 @@ bench: ## measure start, exec, files and memory against their yardsticks
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/bench.py
 
-<<<<<<< HEAD
-fuzz: ## run the fuzz harnesses, TIME CPU seconds each
-=======
 bench-docker: ## Docker's start and runs against Debian's own start
 	@scripts/bootstrap build run test
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/docker.py
 
-fuzz: ## run the fuzz harnesses, TIME seconds each
->>>>>>> cb39092 (docs/docker, bench/docker: how Docker is started, and what that costs)
+fuzz: ## run the fuzz harnesses, TIME CPU seconds each
 	@scripts/bootstrap build check
 	@scripts/fuzz $(TIME) $(FUZZ)
 
