@@ -188,7 +188,7 @@ static int open_log(const char *path)
 {
 	struct stat st;
 	int fd = open(path,
-		O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0640);
+		O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0644);
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > (off_t)LOG_MAX &&
 		ftruncate(fd, 0) < 0)
