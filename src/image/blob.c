@@ -194,7 +194,8 @@ static int apply(struct flow *f, struct tree *t, struct erofs *e,
 		r = layer_apply(t, e, opts, unpacked, f, stats, err);
 	if (r == -EFBIG && f->b->unpacked > f->b->max)
 		return err_set(err, EFBIG,
-			"the layers unpack to more than %llu bytes",
+			"the archive unpacks to more than %llu bytes, far "
+			"beyond its size",
 			(unsigned long long)f->b->max);
 	return r;
 }

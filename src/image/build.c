@@ -15,6 +15,9 @@
 #define SPACE_NEEDED (64 * MIB)
 #define SPACE_LEFT (256 * MIB) /* that an image never takes */
 #define UNPACKED_MAX (64 * GIB)
+/* Images are packed 2 to 20 times; what is packed far more is a bomb. */
+#define UNPACKED_RATIO 200u
+#define UNPACKED_ANY (1 * GIB) /* that any may unpack to */
 #define INDEX_DEPTH 4
 
 _Static_assert(sizeof(struct build_result) <= WORKER_RESULT_MAX, "fits");
@@ -231,7 +234,8 @@ static int fill_file(struct fill *f, struct err *err)
 	packed = tarball_is_packed(f->s->file, err);
 	if (packed > 0) {
 		progress_say(f->p, "unpack", "the archive is compressed");
-		packed = tarball_unpack(f->s->file, f->scratch, f->max, err);
+		packed = tarball_unpack(
+			f->s->file, f->scratch, MIN(f->max, f->blobs.max), err);
 		f->blobs.tar = f->scratch;
 	}
 	return packed < 0 ? packed : fill_image(f, kind, err);
@@ -267,6 +271,29 @@ static int work(void *arg, void *ret, struct err *err)
 	return template_image_finish(&f->image, label, &f->res->image, err);
 }
 
+static uint64_t source_bytes(const struct build_source *s)
+{
+	uint64_t sum = 0;
+	struct stat st;
+
+	if (s->file >= 0 && fstat(s->file, &st) == 0)
+		sum = (uint64_t)st.st_size;
+	for (size_t k = 0; k < s->n_files; k++)
+		if (fstat(s->files[k].fd, &st) == 0)
+			sum += (uint64_t)st.st_size;
+	return sum;
+}
+
+static uint64_t unpacked_max(const struct build_source *s)
+{
+	uint64_t max;
+
+	if (!mul_ok(source_bytes(s), (uint64_t)UNPACKED_RATIO, &max) ||
+		!add_ok(max, (uint64_t)UNPACKED_ANY, &max))
+		return UNPACKED_MAX;
+	return MIN(max, UNPACKED_MAX);
+}
+
 /* A bomb ends before the disk is full. */
 static int set_limits(struct fill *f, const char *path, struct err *err)
 {
@@ -280,7 +307,7 @@ static int set_limits(struct fill *f, const char *path, struct err *err)
 		return err_sys(err, errno, "%s", path);
 	left = (uint64_t)v.f_bavail * v.f_frsize;
 	f->max = left > SPACE_LEFT ? left - SPACE_LEFT : 0;
-	f->blobs.max = UNPACKED_MAX;
+	f->blobs.max = unpacked_max(f->s);
 	return 0;
 }
 

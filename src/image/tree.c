@@ -257,38 +257,149 @@ static int make_parent(struct tree *t, struct inode *dir, struct node *n,
 	return 0;
 }
 
+/* "." and ".." as an archive may not have them, too long, too deep. */
+static int check_split(const char *path, struct err *err)
+{
+	struct split s = {.rest = path};
+	int r;
+
+	do
+		r = split_next(&s, err);
+	while (r > 0);
+	return r;
+}
+
+/* A walk from the root: t->way[0..depth] are the directories so far. */
+struct way {
+	struct tree *t;
+	uint32_t depth;
+	const char *rest;
+	char *owned; /* what rest points into, behind a link */
+	uint32_t links;
+	char name[TREE_NAME_MAX + 1];
+};
+
+static void way_done(struct way *w)
+{
+	free(w->owned);
+}
+
+/* The next component to w->name; false at the end. */
+static int way_next(struct way *w, struct err *err)
+{
+	size_t len;
+
+	do {
+		w->rest += strspn(w->rest, "/");
+		len = strcspn(w->rest, "/");
+		if (len > TREE_NAME_MAX)
+			return err_set(err, ENAMETOOLONG,
+				"a symlink in the archive has a name longer "
+				"than %d bytes",
+				TREE_NAME_MAX);
+		memcpy(w->name, w->rest, len);
+		w->name[len] = '\0';
+		w->rest += len;
+	} while (len == 1 && w->name[0] == '.');
+	return len > 0;
+}
+
+/* Nothing but slashes and "." is left. */
+static bool way_ends(const struct way *w)
+{
+	const char *s = w->rest;
+
+	for (;;) {
+		s += strspn(s, "/");
+		if (s[0] != '.' || (s[1] && s[1] != '/'))
+			return !*s;
+		s++;
+	}
+}
+
+static int way_enter(struct way *w, struct inode *dir, struct err *err)
+{
+	if (w->depth == TREE_DEPTH_MAX)
+		return err_set(err, ENAMETOOLONG,
+			"the archive has more than %d nested directories",
+			TREE_DEPTH_MAX);
+	w->t->way[++w->depth] = dir;
+	return 0;
+}
+
+/* Goes on at the target, which stays below the root whatever it says. */
+static int way_link(struct way *w, const char *target, struct err *err)
+{
+	char *next;
+
+	if (++w->links > TREE_LINKS_MAX)
+		return err_set(err, ELOOP,
+			"a path in the archive goes through more than %d "
+			"symlinks",
+			TREE_LINKS_MAX);
+	if (strlen(target) + strlen(w->rest) > 2 * TREE_PATH_MAX)
+		return err_set(err, ENAMETOOLONG,
+			"a path in the archive becomes too long by its "
+			"symlinks");
+	next = xasprintf("%s/%s", target, w->rest);
+	if (target[0] == '/')
+		w->depth = 0;
+	free(w->owned);
+	w->owned = next;
+	w->rest = next;
+	return 0;
+}
+
+/* One step through w->name. */
+static int way_step(struct way *w, bool make, struct err *err)
+{
+	struct inode *dir = w->t->way[w->depth], *made;
+	struct node *n;
+	int r;
+
+	if (streq(w->name, "..")) {
+		w->depth -= w->depth > 0;
+		return 0;
+	}
+	n = child(dir, w->name);
+	if (n && S_ISDIR(n->inode->mode))
+		return way_enter(w, n->inode, err);
+	if (n && S_ISLNK(n->inode->mode) && n->layer < w->t->layer)
+		return way_link(w, n->inode->target, err);
+	if (!make)
+		return -ENOENT;
+	r = make_parent(w->t, dir, n, w->name, &made, err);
+	return r < 0 ? r : way_enter(w, made, err);
+}
+
 /*
  * Walks to the directory that holds the last component of path. *ret_name is
  * "" for the root itself. With make, missing parents are made; otherwise
  * -ENOENT without text.
+ *
+ * Symlinks of lower layers on the way are followed, inside the tree, as
+ * container engines do: "lib/x" over "lib -> usr/lib" is usr/lib/x. One of the
+ * same layer is not: no builder writes that, and it is how archives attack.
  */
 static int parent_of(struct tree *t, const char *path, bool make,
 	struct inode **ret, char ret_name[TREE_NAME_MAX + 1], struct err *err)
 {
-	struct split s = {.rest = path};
-	struct inode *dir = t->root;
-	char last[TREE_NAME_MAX + 1] = "";
-	int r;
+	_cleanup_(way_done) struct way w = {.t = t, .rest = path};
+	int r = check_split(path, err);
 
-	while ((r = split_next(&s, err)) > 0) {
-		struct node *n = last[0] ? child(dir, last) : NULL;
-
-		if (last[0] && n && S_ISDIR(n->inode->mode)) {
-			dir = n->inode;
-		} else if (last[0]) {
-			if (!make)
-				return -ENOENT;
-			r = make_parent(t, dir, n, last, &dir, err);
-			if (r < 0)
-				return r;
+	t->way[0] = t->root;
+	ret_name[0] = '\0';
+	while (r == 0 && (r = way_next(&w, err)) > 0) {
+		if (way_ends(&w) && !streq(w.name, "..")) {
+			memcpy(ret_name, w.name, sizeof(w.name));
+			r = 0;
+			break;
 		}
-		memcpy(last, s.name, sizeof(last));
+		r = way_step(&w, make, err);
 	}
-	if (r < 0)
-		return r;
-	*ret = dir;
-	memcpy(ret_name, last, sizeof(last));
-	return 0;
+	if (r == 0)
+		*ret = t->way[w.depth];
+	return r;
 }
 
 struct inode *tree_find(struct tree *t, const char *path)

@@ -18,6 +18,7 @@
 #define TREE_NAME_MAX 255
 #define TREE_PATH_MAX 4095
 #define TREE_DEPTH_MAX 1024
+#define TREE_LINKS_MAX 40         /* as Linux */
 #define TREE_XATTR_MAX (32 * KIB) /* bytes of all of one inode's */
 
 struct tree_limits {
@@ -76,6 +77,7 @@ struct tree {
 	uint32_t layer;
 	int64_t time; /* of directories that no archive entry describes */
 	bool sealed;
+	struct inode *way[TREE_DEPTH_MAX + 1]; /* of the path being walked */
 };
 
 void tree_init(struct tree *t, const struct tree_limits *limits, int64_t time);

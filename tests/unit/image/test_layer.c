@@ -138,8 +138,51 @@ static void test_types_change(void **state)
 	assert_true(there("a/now-a-dir"));
 	assert_int_equal(mode_of("b"), S_IFLNK | 0777);
 	assert_false(there("b/inside"));
-	/* as overlayfs would show it: a directory hides a link below it */
+	/* as container engines do: through the lower layer's link */
+	assert_int_equal(mode_of("lib"), S_IFLNK | 0777);
+	assert_true(there("usr/lib/x"));
+}
+
+/* Links of lower layers lead on inside the tree and never out of it. */
+static void test_lower_links(void **state)
+{
+	tar_symlink(&tar, "run", "var/run");
+	tar_symlink(&tar, "up", "../../../../etc");
+	tar_symlink(&tar, "abs", "/etc/./deep/../shallow");
+	tar_symlink(&tar, "twice", "run/sub");
+	tar_file(&tar, "var/run/old", "");
+	tar_file(&tar, "keep", "");
+	next();
+	tar_file(&tar, "run/new", "");
+	tar_file(&tar, "run/.wh.old", "");
+	tar_file(&tar, "up/passwd", "");
+	tar_file(&tar, "abs/x", "");
+	tar_file(&tar, "twice/y", "");
+	tar_file(&tar, ".../z", "");
+	tar_link(&tar, "hard", "up/passwd");
+	finish();
+	assert_true(there("var/run/new"));
+	assert_false(there("var/run/old"));
+	assert_true(there("etc/passwd"));
+	assert_true(there("etc/shallow/x"));
+	assert_true(there("var/run/sub/y"));
+	assert_true(there(".../z"));
+	assert_true(there("hard"));
+	assert_int_equal(mode_of("run"), S_IFLNK | 0777);
+}
+
+/* A directory of its own takes the link's place. */
+static void test_link_becomes_dir(void **state)
+{
+	tar_symlink(&tar, "lib", "usr/lib");
+	tar_file(&tar, "usr/lib/a", "");
+	next();
+	tar_dir(&tar, "lib");
+	tar_file(&tar, "lib/b", "");
+	finish();
 	assert_int_equal(mode_of("lib"), S_IFDIR | 0755);
+	assert_true(there("lib/b"));
+	assert_false(there("usr/lib/b"));
 }
 
 static void test_hardlink_across_layers(void **state)
@@ -215,6 +258,15 @@ static void test_through_file(void **state)
 	tar_file(&tar, "f", "");
 	tar_file(&tar, "f/x", "");
 	refused(ENOTDIR, "no directory");
+}
+
+static void test_link_loop(void **state)
+{
+	tar_symlink(&tar, "a", "b");
+	tar_symlink(&tar, "b", "a/x");
+	next();
+	tar_file(&tar, "a/f", "");
+	refused(ELOOP, "symlinks");
 }
 
 static void test_hardlink_outside(void **state)
@@ -436,6 +488,9 @@ int main(void)
 		T(test_opaque),
 		T(test_opaque_root),
 		T(test_types_change),
+		T(test_lower_links),
+		T(test_link_becomes_dir),
+		T(test_link_loop),
 		T(test_hardlink_across_layers),
 		T(test_whiteouts_off),
 		T(test_aufs_files),
