@@ -12,7 +12,6 @@
 #define PHDRS_MAX 32u
 #define NOTES_MAX (64u * 1024u)
 #define NOTE_PVH 18u /* XEN_ELFNOTE_PHYS32_ENTRY */
-#define CHUNK (256u * 1024u)
 
 struct elf_file {
 	int fd;
@@ -76,39 +75,30 @@ static int open_elf(struct elf_file *f, struct err *err)
 }
 
 /*
- * Copies what is not zero, page by page: vmlinux carries its whole .bss in
- * the file. The caller checked that dst has len bytes.
+ * Straight into guest memory: with huge pages, looking for zeros costs more
+ * than copying them. Where the file has holes there is nothing to read. The
+ * caller checked that dst has len bytes.
  */
-static void copy_pages(uint8_t *dst, const uint8_t *src, size_t len)
-{
-	for (size_t at = 0; at < len; at += PAGE) {
-		size_t n = MIN(PAGE, len - at);
-		if (src[at] == 0 && memcmp(src + at, src + at + 1, n - 1) == 0)
-			continue;
-		memcpy(dst + at, src + at, n);
-	}
-}
-
-/* Where the file has holes there is nothing to read at all. */
-static int load_range(
-	int fd, uint8_t *dst, uint64_t off, uint64_t len, uint8_t *chunk)
+static int load_range(int fd, uint8_t *dst, uint64_t off, uint64_t len)
 {
 	uint64_t at = 0;
 
 	while (at < len) {
 		off_t data = lseek(fd, (off_t)(off + at), SEEK_DATA);
-		if (data < 0)
+		off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		uint64_t from, to;
+		int r;
+
+		if (hole < 0)
 			return errno == ENXIO ? 0 : -errno;
-		/* Stay in step with the destination's pages. */
-		at = MAX(at, ((uint64_t)data - off) & ~(PAGE - 1));
-		if (at >= len)
+		from = MAX(at, (uint64_t)data - off);
+		to = MIN(len, (uint64_t)hole - off);
+		if (from >= to)
 			break;
-		size_t n = MIN(CHUNK, len - at);
-		int r = read_at(fd, chunk, n, off + at);
+		r = read_at(fd, dst + from, to - from, off + from);
 		if (r < 0)
 			return r;
-		copy_pages(dst + at, chunk, n);
-		at += n;
+		at = to;
 	}
 	return 0;
 }
@@ -116,7 +106,6 @@ static int load_range(
 static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
 	const struct ram *ram, uint64_t *end, struct err *err)
 {
-	_cleanup_free_ uint8_t *chunk = xcalloc(1, CHUNK);
 	uint64_t file_end;
 	uint8_t *dst;
 	int r;
@@ -132,7 +121,7 @@ static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
 	if (!add_ok(ph->p_offset, ph->p_filesz, &file_end) ||
 		file_end > f->size)
 		return err_set(err, ENOEXEC, "the kernel is cut short");
-	r = load_range(f->fd, dst, ph->p_offset, ph->p_filesz, chunk);
+	r = load_range(f->fd, dst, ph->p_offset, ph->p_filesz);
 	if (r < 0)
 		return err_sys(err, -r, "cannot read the kernel");
 	*end = MAX(*end, ph->p_paddr + ph->p_memsz);

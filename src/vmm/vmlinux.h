@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vmlinux - loads the segments of an uncompressed x86-64 kernel at their physical
- * addresses. Pages of zeros are skipped: guest memory is zero already, and an
- * untouched page costs nothing. The file is not trusted.
+ * addresses. Holes of the file are skipped: guest memory is zero already. The
+ * file is not trusted.
  */
 #ifndef VMM_VMLINUX_H
 #define VMM_VMLINUX_H
