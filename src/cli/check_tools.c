@@ -20,13 +20,15 @@ static void add_probe(struct checks *c, const char *answer)
 			"will emulate");
 	else if (json_is_true(json_object_get(o, "usable")))
 		check_add(c, "kvm", CHECK_OK, NULL,
-			"/dev/kvm runs a stock "
-			"kernel");
+			"/dev/kvm runs a stock kernel; engine cove-vmm, "
+			"isolation kvm (hardware virtualization)");
 	else
 		check_add(c, "kvm", CHECK_WARN,
 			"none needed: QEMU emulates, more slowly; a host or "
 			"cloud machine with nested virtualization is faster",
-			"/dev/kvm is there, but %s", why);
+			"/dev/kvm is there, but %s; engine qemu, isolation tcg "
+			"(software emulation: not a hardened boundary)",
+			why);
 	json_decref(o);
 }
 
