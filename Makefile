@@ -29,10 +29,11 @@ NINJA = ninja $(if $(MAKE_TERMOUT),,--quiet)
 
 .DEFAULT_GOAL := build
 .PHONY: help build programs test test-unit test-cache test-asan check lint \
-	fmt bench bench-docker fuzz coverage run quickstart install clean
+	check-kvm check-kvm-full prove fmt bench bench-docker bench-kvm kernel \
+	fuzz coverage run quickstart install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 
 $(BUILD)/build.ninja:
@@ -82,6 +83,13 @@ fmt: ## format the C sources
 check-kvm: build test-cache ## the monitor on true KVM, in an emulated machine
 	@scripts/check-kvm
 
+check-kvm-full: build test-cache ## the same for longer, and end-to-end tests there
+	@COVE_EVIL_SECONDS=180 COVE_TESTBED_TIMEOUT=1200 scripts/check-kvm
+	@scripts/check-kvm --e2e $(T)
+
+prove: ## have CBMC prove what reads rings, and addresses to pointers
+	@scripts/prove
+
 bench: ## measure start, exec, files and memory against their yardsticks
 	@scripts/bootstrap build run test
 	@$(MAKE) --no-print-directory build test-cache
@@ -91,6 +99,14 @@ bench-docker: ## Docker's start and runs against Debian's own start
 	@scripts/bootstrap build run test
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/docker.py
+
+bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true KVM
+	@scripts/bench-kvm
+
+kernel: ## build a small kernel for sandboxes and make it the current one
+	@scripts/bootstrap build kernel
+	@$(MAKE) --no-print-directory programs
+	@$(BUILD)/bin/cove-image kernel --vmlinux "$$(scripts/build-kernel)"
 
 fuzz: ## run the fuzz harnesses, TIME CPU seconds each
 	@scripts/bootstrap build check

@@ -40,11 +40,12 @@ status "not executable is 126" 126 "$COVE" exec box /etc/passwd
 is "the working directory is the workspace" "$("$COVE" exec box pwd)" "$W"
 
 # 1 GB each way at once, checked at both ends; the guest only copies.
+bytes=${COVE_TEST_BYTES:-1000000000}
 sum=$(openssl enc -aes-128-ctr -pass pass:x -nosalt -pbkdf2 -in /dev/zero \
-	2>/dev/null | head -c 1000000000 | tee >(sha256sum >"$T/sum.in") |
+	2>/dev/null | head -c "$bytes" | tee >(sha256sum >"$T/sum.in") |
 	"$COVE" exec -i box cat | sha256sum)
 wait_for 60 test -s "$T/sum.in"
-is "1 GB in and out through exec is intact" "$sum" "$(cat "$T/sum.in")"
+is "$bytes bytes in and out through exec are intact" "$sum" "$(cat "$T/sum.in")"
 
 # Detached commands run on.
 ok "exec -d" "$COVE" exec -d box sh -c 'touch /tmp/started; sleep 300'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kvm-measure PROGRAM [ARG...] - runs a monitor whose guest's serial port is
- * its standard output, and prints one line of figures about the guest's start:
+ * kvm-measure [-t FILE] [-p] PROGRAM [ARG...] - runs a monitor whose guest's
+ * serial port is its standard output, and prints one line of figures about the
+ * guest's start:
  *
  *   entry    ms from exec to the guest's first instruction
  *   init     ms to the line "MARK init", command: to "MARK command"
@@ -10,11 +11,16 @@
  *            until init; then the latter by reason
  *   private  KiB of the monitor's own memory, without the guest's, at command
  *
+ * -t writes every system call up to the guest's first instruction, with its
+ * time, to FILE; -p adds lines with the ports and addresses that the exits to
+ * the monitor were for. Both cost time.
+ *
  * Needs root, tracefs at /sys/kernel/tracing and nothing else on /dev/kvm.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +31,7 @@
 #include <unistd.h>
 
 #define TRACING "/sys/kernel/tracing/"
+#define KVM_EVENTS "events/kvm/"
 #define GUEST_KIB (64 * 1024ul) /* mappings from this size on are memory */
 
 static double now_ms(void)
@@ -66,8 +73,19 @@ static size_t get(const char *path, char *buf, size_t len)
 	return n;
 }
 
+static bool ports;
+static const char *timeline;
+
 static void trace_begin(void)
 {
+	if (ports) {
+		put(KVM_EVENTS "kvm_pio/trigger", "hist:keys=port.hex,rw");
+		put(KVM_EVENTS "kvm_mmio/trigger", "hist:keys=gpa.hex,type");
+	}
+	if (timeline) {
+		put("options/event-fork", "1");
+		put("events/raw_syscalls/enable", "1");
+	}
 	put("trace_clock", "mono");
 	put("trace", "");
 	put("events/kvm/kvm_userspace_exit/trigger", "hist:keys=reason");
@@ -83,6 +101,39 @@ static void trace_end(void)
 	put("events/kvm/kvm_entry/trigger", "!traceoff");
 	put("events/kvm/kvm_userspace_exit/trigger", "!hist:keys=reason");
 	put("events/kvm/kvm_exit/trigger", "!hist:keys=isa");
+	if (ports) {
+		put(KVM_EVENTS "kvm_pio/trigger", "!hist:keys=port.hex,rw");
+		put(KVM_EVENTS "kvm_mmio/trigger", "!hist:keys=gpa.hex,type");
+	}
+	if (timeline) {
+		put("events/raw_syscalls/enable", "0");
+		put("set_event_pid", "");
+	}
+}
+
+/* The lines of a histogram that have a key. */
+static void show_hist(const char *event)
+{
+	static char text[65536];
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), TRACING KVM_EVENTS "%s/hist", event);
+	(void)get(path, text, sizeof(text));
+	for (char *l = strtok(text, "\n"); l; l = strtok(NULL, "\n"))
+		if (l[0] == '{')
+			printf("# %s %s\n", event, l);
+}
+
+static void save_timeline(void)
+{
+	static char text[8 << 20];
+	size_t n = get(TRACING "trace", text, sizeof(text));
+	int fd = open(timeline, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n)
+		perror(timeline);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 /* Sum of the hit counts; the buckets by number into by[0..64). */
@@ -163,6 +214,11 @@ static pid_t start(char **argv, int *ret_out)
 		exit(2);
 	pid = fork();
 	if (pid == 0) {
+		char me[16];
+
+		(void)snprintf(me, sizeof(me), "%d", (int)getpid());
+		if (timeline)
+			put("set_event_pid", me);
 		(void)dup2(fds[1], 1);
 		(void)close(fds[0]);
 		(void)close(fds[1]);
@@ -185,6 +241,21 @@ static int await(FILE *console, const char *mark)
 	return 0;
 }
 
+static char **options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "+pt:")) >= 0) {
+		ports = ports || c == 'p';
+		timeline = c == 't' ? optarg : timeline;
+		if (c == '?')
+			exit(2);
+	}
+	if (optind == argc)
+		exit(2);
+	return argv + optind;
+}
+
 int main(int argc, char **argv)
 {
 	double begin, entry, init, command;
@@ -195,11 +266,10 @@ int main(int argc, char **argv)
 	pid_t pid;
 	int out, status;
 
-	if (argc < 2)
-		return 2;
+	argv = options(argc, argv);
 	trace_begin();
 	begin = now_ms();
-	pid = start(argv + 1, &out);
+	pid = start(argv, &out);
 	console = fdopen(out, "r");
 	if (!await(console, "MARK init"))
 		return 1;
@@ -207,6 +277,12 @@ int main(int argc, char **argv)
 	user = hits("kvm_userspace_exit", "reason:", by);
 	exits = hits("kvm_exit", "isa:", NULL);
 	entry = first_entry();
+	if (timeline)
+		save_timeline();
+	if (ports) {
+		show_hist("kvm_pio");
+		show_hist("kvm_mmio");
+	}
 	if (!await(console, "MARK command"))
 		return 1;
 	command = now_ms() - begin;
