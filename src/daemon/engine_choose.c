@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define PROBE_WAIT_MS 5000
+#define PROBE_WAIT_MS 10000
 #define PROBE_ANSWER_MAX 4096
 
 struct probe {

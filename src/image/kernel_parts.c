@@ -8,6 +8,46 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define BLOCK (4 * KIB)
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+/* The bytes from at on that are all holes, or all none, in whole blocks. */
+static size_t run_of(const struct blob *b, size_t at, bool *ret_hole)
+{
+	size_t to = at;
+
+	*ret_hole = is_zero(b->p + at, MIN(BLOCK, b->len - at));
+	while (to < b->len &&
+		is_zero(b->p + to, MIN(BLOCK, b->len - to)) == *ret_hole)
+		to += MIN(BLOCK, b->len - to);
+	return to - at;
+}
+
+/*
+ * A kernel carries its .bss as zeros, a third of the file: holes are neither
+ * stored here nor read at each start of a guest.
+ */
+static int write_sparse(int fd, const struct blob *b, struct err *err)
+{
+	int r = ftruncate(fd, (off_t)b->len) < 0 ? -errno : 0;
+	size_t at = 0, n;
+	bool hole;
+
+	for (; at < b->len && r == 0; at += n) {
+		n = run_of(b, at, &hole);
+		if (hole)
+			r = lseek(fd, (off_t)n, SEEK_CUR) < 0 ? -errno : 0;
+		else
+			r = fd_write_all(fd, b->p + at, n);
+	}
+	return r < 0 ? err_sys(err, -r, "cannot write the kernel") : 0;
+}
 
 static int write_blob(int fd, const struct blob *b, struct err *err)
 {
@@ -83,7 +123,7 @@ int kernel_parts_make(struct kernel_src *s, int vmlinux_fd, int modules_fd,
 	if (r == 0)
 		r = pack(&s->mods, &mods, ret, err);
 	if (r == 0)
-		r = write_blob(vmlinux_fd, &elf, err);
+		r = write_sparse(vmlinux_fd, &elf, err);
 	if (r == 0)
 		r = write_blob(modules_fd, &mods.out, err);
 	if (r == 0)

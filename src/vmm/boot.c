@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/boot.h"
 
-#include "vmm/vmlinux.h"
 #include "wire/wire.h"
 
 #include <asm/bootparam.h>
@@ -28,11 +27,6 @@ struct range {
 	uint32_t type;
 };
 
-struct initrd {
-	uint64_t gpa;
-	uint64_t size;
-};
-
 /* Low memory always exists: ram_open() refuses less than 4 MiB. */
 static uint8_t *low(const struct ram *ram, uint64_t gpa, uint64_t len)
 {
@@ -56,9 +50,10 @@ static unsigned memory_map(const struct ram *ram, struct range m[MAP_ENTRIES])
 }
 
 /* At the top of low memory, away from the kernel. */
-static int load_initrd(int fd, uint64_t kernel_end, const struct ram *ram,
-	struct initrd *ret, struct err *err)
+static int load_initrd(int fd, const struct ram *ram, struct boot_image *image,
+	struct err *err)
 {
+	uint64_t kernel_end = image->kernel.end;
 	uint64_t top = ram_low_end(ram), size, gpa;
 	struct stat st;
 
@@ -82,7 +77,8 @@ static int load_initrd(int fd, uint64_t kernel_end, const struct ram *ram,
 				"cannot read the initrd");
 		at += (uint64_t)n;
 	}
-	*ret = (struct initrd){gpa, size};
+	image->initrd = gpa;
+	image->initrd_size = size;
 	return 0;
 }
 
@@ -98,7 +94,7 @@ static void put_seed(const struct ram *ram)
 		put_le32(p + 8, 0); /* no seed: an entry of no known type */
 }
 
-static void put_zero_page(const struct ram *ram, const struct initrd *rd)
+static void put_zero_page(const struct ram *ram, const struct boot_image *image)
 {
 	struct boot_params *bp = (void *)low(ram, GPA_ZERO_PAGE, sizeof(*bp));
 	struct range map[MAP_ENTRIES];
@@ -112,8 +108,8 @@ static void put_zero_page(const struct ram *ram, const struct initrd *rd)
 	bp->hdr.kernel_alignment = (uint32_t)RAM_ALIGN;
 	bp->hdr.cmd_line_ptr = GPA_CMDLINE;
 	bp->hdr.cmdline_size = CMDLINE_MAX;
-	bp->hdr.ramdisk_image = (uint32_t)rd->gpa;
-	bp->hdr.ramdisk_size = (uint32_t)rd->size;
+	bp->hdr.ramdisk_image = (uint32_t)image->initrd;
+	bp->hdr.ramdisk_size = (uint32_t)image->initrd_size;
 	bp->hdr.setup_data = GPA_SETUP_DATA;
 	bp->acpi_rsdp_addr = GPA_ACPI;
 	bp->e820_entries = (uint8_t)memory_map(ram, map);
@@ -122,7 +118,8 @@ static void put_zero_page(const struct ram *ram, const struct initrd *rd)
 			map[i].gpa, map[i].size, map[i].type};
 }
 
-static void put_start_info(const struct ram *ram, const struct initrd *rd)
+static void put_start_info(
+	const struct ram *ram, const struct boot_image *image)
 {
 	uint8_t *p = low(ram, GPA_START_INFO, PAGE);
 	struct range map[MAP_ENTRIES];
@@ -131,14 +128,14 @@ static void put_start_info(const struct ram *ram, const struct initrd *rd)
 	memset(p, 0, PAGE);
 	put_le32(p, PVH_MAGIC);
 	put_le32(p + 4, 1); /* version: with a memory map */
-	put_le32(p + 12, rd->size ? 1 : 0);
+	put_le32(p + 12, image->initrd_size ? 1 : 0);
 	put_le64(p + 16, GPA_START_INFO + PVH_MODULE);
 	put_le64(p + 24, GPA_CMDLINE);
 	put_le64(p + 32, GPA_ACPI);
 	put_le64(p + 40, GPA_START_INFO + PVH_MAP);
 	put_le32(p + 48, n);
-	put_le64(p + PVH_MODULE, rd->gpa);
-	put_le64(p + PVH_MODULE + 8, rd->size);
+	put_le64(p + PVH_MODULE, image->initrd);
+	put_le64(p + PVH_MODULE + 8, image->initrd_size);
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *e = p + PVH_MAP + 24u * i;
 		put_le64(e, map[i].gpa);
@@ -185,28 +182,36 @@ static int put_cmdline(const struct ram *ram, const char *s, struct err *err)
 	return 0;
 }
 
-int boot_load(const struct boot_config *cfg, const struct ram *ram,
-	struct boot_entry *ret, struct err *err)
+int boot_read(int kernel, int initrd, const struct ram *ram,
+	struct boot_image *ret, struct err *err)
 {
-	struct vmlinux k;
-	struct initrd rd = {0};
-	int r = vmlinux_load(cfg->kernel, ram, &k, err);
+	struct boot_image image = {0};
+	int r = vmlinux_load(kernel, ram, &image.kernel, err);
 
-	if (r == 0 && cfg->initrd >= 0)
-		r = load_initrd(cfg->initrd, k.end, ram, &rd, err);
+	if (r == 0 && initrd >= 0)
+		r = load_initrd(initrd, ram, &image, err);
 	if (r == 0)
-		r = put_cmdline(ram, cfg->cmdline, err);
+		*ret = image;
+	return r;
+}
+
+int boot_load(const struct boot_config *cfg, const struct ram *ram,
+	const struct boot_image *image, struct boot_entry *ret, struct err *err)
+{
+	const struct vmlinux *k = &image->kernel;
+	int r = put_cmdline(ram, cfg->cmdline, err);
+
 	if (r < 0)
 		return r;
-	if (cfg->protocol == BOOT_PVH && !k.pvh_entry)
+	if (cfg->protocol == BOOT_PVH && !k->pvh_entry)
 		return err_set(err, ENOEXEC, "the kernel has no PVH entry");
 	(void)acpi_build(&cfg->machine, low(ram, GPA_ACPI, ACPI_MAX));
 	put_gdt(ram);
 	put_page_tables(ram);
 	put_seed(ram);
-	put_zero_page(ram, &rd);
-	put_start_info(ram, &rd);
+	put_zero_page(ram, image);
+	put_start_info(ram, image);
 	ret->protocol = cfg->protocol;
-	ret->rip = cfg->protocol == BOOT_PVH ? k.pvh_entry : k.entry;
+	ret->rip = cfg->protocol == BOOT_PVH ? k->pvh_entry : k->entry;
 	return 0;
 }

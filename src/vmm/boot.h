@@ -14,6 +14,7 @@
 
 #include "vmm/acpi.h"
 #include "vmm/ram.h"
+#include "vmm/vmlinux.h"
 
 enum boot_protocol {
 	BOOT_LINUX, /* 64-bit entry; also carries a seed for the random pool */
@@ -21,8 +22,6 @@ enum boot_protocol {
 };
 
 struct boot_config {
-	int kernel;
-	int initrd; /* -1: none */
 	const char *cmdline;
 	enum boot_protocol protocol;
 	struct acpi_machine machine;
@@ -34,7 +33,19 @@ struct boot_entry {
 	uint64_t rip;
 };
 
+/* What was read into memory, and where. */
+struct boot_image {
+	struct vmlinux kernel;
+	uint64_t initrd; /* address and size, 0: none */
+	uint64_t initrd_size;
+};
+
+/* The long part, which needs nothing but memory. */
+int boot_read(int kernel, int initrd, const struct ram *ram,
+	struct boot_image *ret, struct err *err);
+/* The tables that tell the kernel about its machine. */
 int boot_load(const struct boot_config *cfg, const struct ram *ram,
-	struct boot_entry *ret, struct err *err);
+	const struct boot_image *image, struct boot_entry *ret,
+	struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "vmm/machine_state.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -98,6 +99,55 @@ static int open_kvm(struct machine *m, struct err *err)
 	return r;
 }
 
+/* A second thread for as long as KVM makes the machine. */
+struct opener {
+	pthread_t thread;
+	struct machine *m;
+	struct err err;
+	int r;
+};
+
+static void *opener_main(void *arg)
+{
+	struct opener *o = arg;
+
+	o->r = open_kvm(o->m, &o->err);
+	return NULL;
+}
+
+static int read_image(struct machine *m, struct err *err)
+{
+	int r;
+
+	if (m->snapshot)
+		return 0;
+	r = boot_read(m->cfg->kernel, m->cfg->initrd, &m->ram, &m->image, err);
+	closep(&m->cfg->kernel);
+	closep(&m->cfg->initrd);
+	return r;
+}
+
+/*
+ * KVM_CREATE_VM sleeps until every processor of the host has been through its
+ * scheduler, 10 ms and more: the kernel is read meanwhile.
+ */
+static int open_and_read(struct machine *m, struct err *err)
+{
+	struct opener o = {.m = m};
+	int r = ram_open(&m->ram, m->cfg->memory, m->cfg->state_ram, err);
+
+	if (r < 0)
+		return r;
+	if (pthread_create(&o.thread, NULL, opener_main, &o) != 0)
+		return err_set(err, EAGAIN, "cannot start a thread");
+	r = read_image(m, err);
+	(void)pthread_join(o.thread, NULL);
+	/* Without KVM nothing works: that is what the user is to hear. */
+	if (o.r < 0)
+		*err = o.err;
+	return o.r < 0 ? o.r : r;
+}
+
 int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
 	struct err *err)
 {
@@ -111,9 +161,7 @@ int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
 	if (cfg->state >= 0)
 		r = open_snapshot(m, err);
 	if (r == 0)
-		r = open_kvm(m, err);
-	if (r == 0)
-		r = ram_open(&m->ram, cfg->memory, cfg->state_ram, err);
+		r = open_and_read(m, err);
 	if (r == 0)
 		r = ram_plug(&m->ram, &m->kvm, err);
 	if (r == 0)
@@ -127,9 +175,7 @@ int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,
 
 int machine_load(struct machine *m, struct err *err)
 {
-	struct boot_config boot = {.kernel = m->cfg->kernel,
-		.initrd = m->cfg->initrd,
-		.cmdline = m->cfg->cmdline,
+	struct boot_config boot = {.cmdline = m->cfg->cmdline,
 		.protocol = m->cfg->boot ? BOOT_PVH : BOOT_LINUX,
 		.machine = {.n_cpus = m->cfg->cpus,
 			.virtio = m->bank.where,
@@ -142,10 +188,7 @@ int machine_load(struct machine *m, struct err *err)
 		return 0;
 	}
 	cpuid_template(m->cpuid, m->cfg->cpus);
-	int r = boot_load(&boot, &m->ram, &m->entry, err);
-	closep(&m->cfg->kernel);
-	closep(&m->cfg->initrd);
-	return r;
+	return boot_load(&boot, &m->ram, &m->image, &m->entry, err);
 }
 
 static void on_cpus(struct loop *l, struct watch *w, uint32_t events)

@@ -4,9 +4,9 @@
  * devices, from the birth message to the end. Owns everything it makes; the
  * descriptors stay the configuration's. Main thread.
  *
- *   machine_open   the virtual machine and its memory
+ *   machine_open   the virtual machine, its memory, the kernel in it
  *   machine_build  the devices and their threads
- *   machine_load   the kernel or a snapshot
+ *   machine_load   what the kernel is told, or the snapshot's features
  *   machine_start  the processors; the last door closes; the guest runs
  *   machine_done   from any state
  *
@@ -44,6 +44,7 @@ struct machine {
 	struct calls calls;
 	struct mmio_bank bank;
 	struct devices devices;
+	struct boot_image image;
 	struct boot_entry entry;
 	struct snapshot *snapshot; /* to continue, until it runs */
 	struct msr_list msrs;

@@ -255,14 +255,29 @@ static int try(struct probe *p, const char *dev, struct err *err)
 	return r < 0 ? r : run_guest(p, err);
 }
 
-void probe_run(const char *dev, struct probe_result *ret)
+static int try_once(const char *dev, struct err *err)
 {
 	_cleanup_(probe_done) struct probe p = {
 		.dev = -1, .vm = -1, .vcpu = -1};
+
+	return try(&p, dev, err);
+}
+
+/*
+ * On a host that is itself a guest, time that its host takes away counts as
+ * our CPU time: slow is what is slow every time. An interpreter always is.
+ */
+void probe_run(const char *dev, struct probe_result *ret)
+{
 	uint64_t start = now_ms();
 	struct err err = {0};
+	int r = try_once(dev, &err);
 
-	*ret = (struct probe_result){.usable = try(&p, dev, &err) == 0};
+	for (int i = 1; i < PROBE_TRIES && r == -ETIME; i++) {
+		err = (struct err){0};
+		r = try_once(dev, &err);
+	}
+	*ret = (struct probe_result){.usable = r == 0};
 	ret->ms = (uint32_t)(now_ms() - start);
 	(void)snprintf(ret->why, sizeof(ret->why), "%s",
 		ret->usable ? "a tiny guest ran at hardware speed" : err.text);

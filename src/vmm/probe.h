@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #define PROBE_CPU_MS 40 /* of this thread, for the whole guest */
+#define PROBE_TRIES 4   /* when it took longer */
 
 struct probe_result {
 	bool usable;

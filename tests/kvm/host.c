@@ -13,8 +13,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+void (*host_lost)(void);
+
 static void die(const char *what, int r)
 {
+	if (host_lost)
+		host_lost();
 	(void)fprintf(
 		stderr, "kvm-launch: %s: %s\n", what, strerror(r < 0 ? -r : 0));
 	exit(98);

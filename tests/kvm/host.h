@@ -11,6 +11,9 @@
 
 #define HOST_WAIT_S 120
 
+/* Called before a failure ends the program; may end it otherwise. */
+extern void (*host_lost)(void);
+
 /* Before the guest starts: the socket it dials when it is up. */
 int host_listen(const char *run_dir);
 /*

@@ -378,6 +378,17 @@ static int greet(
 	return control;
 }
 
+static pid_t monitor;
+
+/* A guest that ended in the middle of a talk: then what counts is how. */
+static void on_lost(void)
+{
+	struct pollfd p = {(int)syscall(SYS_pidfd_open, monitor, 0), POLLIN, 0};
+
+	if (p.fd >= 0 && poll(&p, 1, 10000) == 1)
+		exit(wait_for(monitor, false, 0));
+}
+
 /* Plays coved; the worst status of the commands. */
 static int converse(
 	const struct options *o, int listener, pid_t pid, uint64_t start)
@@ -434,6 +445,8 @@ int main(int argc, char **argv)
 		listener = host_listen(o.run_dir);
 	pid = start(o.vmm, pair[1]);
 	(void)close(pair[1]);
+	monitor = pid;
+	host_lost = on_lost;
 	put_pid(o.pid_file, pid);
 	await_birth(pair[0]);
 	stamp(&o, "running", start_ms);

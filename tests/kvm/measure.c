@@ -32,6 +32,8 @@
 
 #define TRACING "/sys/kernel/tracing/"
 #define KVM_EVENTS "events/kvm/"
+/* The bytes that go out on the serial port. */
+#define SENT "hist:keys=val.hex if port == 0x3f8 && rw == 1"
 #define GUEST_KIB (64 * 1024ul) /* mappings from this size on are memory */
 
 static double now_ms(void)
@@ -80,6 +82,7 @@ static void trace_begin(void)
 {
 	if (ports) {
 		put(KVM_EVENTS "kvm_pio/trigger", "hist:keys=port.hex,rw");
+		put(KVM_EVENTS "kvm_pio/trigger", SENT);
 		put(KVM_EVENTS "kvm_mmio/trigger", "hist:keys=gpa.hex,type");
 	}
 	if (timeline) {
@@ -103,6 +106,7 @@ static void trace_end(void)
 	put("events/kvm/kvm_exit/trigger", "!hist:keys=isa");
 	if (ports) {
 		put(KVM_EVENTS "kvm_pio/trigger", "!hist:keys=port.hex,rw");
+		put(KVM_EVENTS "kvm_pio/trigger", "!" SENT);
 		put(KVM_EVENTS "kvm_mmio/trigger", "!hist:keys=gpa.hex,type");
 	}
 	if (timeline) {
@@ -235,9 +239,12 @@ static int await(FILE *console, const char *mark)
 {
 	static char line[4096];
 
-	while (fgets(line, sizeof(line), console))
+	while (fgets(line, sizeof(line), console)) {
+		if (ports && line[0] != '\n')
+			printf("# console: %s", line);
 		if (strstr(line, mark))
 			return 1;
+	}
 	return 0;
 }
 
@@ -271,8 +278,10 @@ int main(int argc, char **argv)
 	begin = now_ms();
 	pid = start(argv, &out);
 	console = fdopen(out, "r");
-	if (!await(console, "MARK init"))
+	if (!await(console, "MARK init")) {
+		trace_end();
 		return 1;
+	}
 	init = now_ms() - begin;
 	user = hits("kvm_userspace_exit", "reason:", by);
 	exits = hits("kvm_exit", "isa:", NULL);
@@ -283,8 +292,10 @@ int main(int argc, char **argv)
 		show_hist("kvm_pio");
 		show_hist("kvm_mmio");
 	}
-	if (!await(console, "MARK command"))
+	if (!await(console, "MARK command")) {
+		trace_end();
 		return 1;
+	}
 	command = now_ms() - begin;
 	kib = private_kib(monitor_of(pid));
 	while (await(console, "\n"))
