@@ -11,7 +11,7 @@
 #include "base/util.h"
 
 #define CONLOG_PENDING 512u
-#define CONLOG_TAIL 16384u /* a panic's stack trace, and what led to it */
+#define CONLOG_TAIL 12288u /* a panic's stack trace, and what led to it */
 
 struct conlog {
 	int fd; /* O_RDWR regular file, or any descriptor; -1: none */
