@@ -22,8 +22,9 @@ class Terminal:
     def __init__(self, argv, rows=24, cols=80):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            self.fd = 0
+            self.resize(rows, cols)
             os.execv(argv[0], argv)
-        self.resize(rows, cols)
         self.seen = b""
 
     def resize(self, rows, cols):
