@@ -11,7 +11,7 @@
  */
 static const char cmdline[] =
 	"console=ttyS0 quiet reboot=a panic=-1 cryptomgr.notests "
-	"random.trust_cpu=on 8250.nr_uarts=1";
+	"random.trust_cpu=on 8250.nr_uarts=1 pci=off";
 
 static int disk(struct birth *b, const char *path, const char *serial, bool ro,
 	struct err *err)

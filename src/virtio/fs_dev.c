@@ -151,6 +151,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 
+	(void)pthread_setname_np(pthread_self(), "share");
 	while (sleep_until_kick(w->fd))
 		serve(w);
 	wake(w->fd); /* pass the end on */
