@@ -16,6 +16,7 @@ DIR/arm.tar        an image for arm64
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -107,7 +108,7 @@ def pack(data, kind):
     return gzip.compress(data, mtime=0)
 
 
-def layout(path, layers, conf, single=False):
+def layout(path, layers, conf, single=False, zstd=True):
     """Writes the layout: an index that names a foreign image as well."""
     blobs = os.path.join(path, "blobs", "sha256")
     os.makedirs(blobs)
@@ -117,7 +118,8 @@ def layout(path, layers, conf, single=False):
             f.write(data)
         return {"digest": "sha256:" + digest(data), "size": len(data)}
 
-    kinds = ["gzip", "zstd" if shutil.which("zstd") else "gzip"]
+    zstd = zstd and shutil.which("zstd")
+    kinds = ["gzip", "zstd" if zstd else "gzip"]
     media = "application/vnd.oci.image.layer.v1.tar+"
     manifest = put(json.dumps({
         "schemaVersion": 2,
@@ -125,7 +127,7 @@ def layout(path, layers, conf, single=False):
         "config": dict(put(conf), mediaType="application/vnd.oci.image."
                        "config.v1+json"),
         "layers": [dict(put(pack(x, k)), mediaType=media + k)
-                   for x, k in zip(layers, kinds)]}).encode())
+                   for x, k in zip(layers, itertools.cycle(kinds))]}).encode())
     manifest["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
     with open(os.path.join(path, "oci-layout"), "w") as f:
         json.dump({"imageLayoutVersion": "1.0.0"}, f)
