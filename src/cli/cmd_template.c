@@ -17,6 +17,9 @@ static const struct opt opts[] = {
 		"ls: names only; else no progress", 0, 0, NULL},
 	{"output", 'o', OPT_STR, offsetof(struct template_opts, output), "FILE",
 		"save: write the template to this file", 0, 0, "file"},
+	{"file", 'f', OPT_STR, offsetof(struct template_opts, file), "FILE",
+		"build: the Dockerfile, below DIR; default Dockerfile", 0, 0,
+		"file"},
 	{"image", 0, OPT_STR, offsetof(struct template_opts, image), "IMAGE",
 		"import: which one, if the archive has several", 0, 0, NULL},
 	{"user", 'u', OPT_STR, offsetof(struct template_opts, user), "USER",
@@ -238,7 +241,8 @@ static const struct action {
 	{"login", "REGISTRY", 1, 1, template_login},
 	{"logout", "REGISTRY", 1, 1, template_logout},
 	{"load", "FILE [NAME]", 1, 2, load},
-	{"save", "-o FILE NAME", 1, 2, template_save},
+	{"save", "SANDBOX NAME, or -o FILE NAME", 1, 2, template_save},
+	{"build", "DIR [NAME]", 1, 2, template_build},
 };
 
 static int run(const struct call *call)
@@ -264,7 +268,7 @@ static int run(const struct call *call)
 
 const struct command cmd_template = {
 	.name = "template",
-	.args = "ls|inspect|rm|import|pull|load|save|login|logout [ARG...]",
+	.args = "ls|inspect|rm|import|pull|build|save|load|login|logout [ARG...]",
 	.help = "make and manage what sandboxes are made from",
 	.about =
 		"ls lists the templates, inspect NAME tells about one, rm "
@@ -279,6 +283,10 @@ const struct command cmd_template = {
 		"[REGISTRY/]NAME[:TAG][@sha256:DIGEST], docker.io without "
 		"REGISTRY. login REGISTRY stores a user and a password for a "
 		"private one, logout forgets them.\n\n"
+		"build DIR [NAME] builds DIR's Dockerfile with the Docker of a "
+		"throw-away sandbox that cannot write to DIR.\n\n"
+		"save SANDBOX NAME keeps what is on the file system of a "
+		"sandbox: not its shares, not Docker's store, not what runs. "
 		"save -o FILE NAME writes a template to a file, load FILE "
 		"[NAME] reads it on another host.\n\n"
 		"The template shell is built from Debian packages when it is "
@@ -288,6 +296,6 @@ const struct command cmd_template = {
 	.opts_size = sizeof(struct template_opts),
 	.min_args = 1,
 	.max_args = -1,
-	.complete = "ls inspect rm import pull load save login logout",
+	.complete = "ls inspect rm import pull build save load login logout",
 	.run = run,
 };

@@ -103,7 +103,9 @@ static int talk(struct cli *cli, struct execution *x, int fd, struct buf *early,
 	struct session s = {.req = &x->req,
 		.stream = fd,
 		.early = early,
-		.fds = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}};
+		.fds = {STDIN_FILENO,
+			x->stdout_fd ? x->stdout_fd : STDOUT_FILENO,
+			STDERR_FILENO}};
 	struct signaler signaler;
 	int r = keys_parse(
 		x->detach_keys ? x->detach_keys : DETACH_KEYS_DEFAULT, &s.keys,

@@ -16,6 +16,7 @@ struct execution {
 	struct exec_request req;
 	const char *detach_keys; /* NULL: the default */
 	bool quiet;
+	int stdout_fd; /* instead of standard output; 0: not */
 };
 
 /*

@@ -99,11 +99,19 @@ static int follow(const struct call *call, const char *path, json_t *body,
 int template_make(const struct call *call, const char *from, const char *source,
 	const char *name)
 {
+	return template_make_like(call, from, source, name, "", "");
+}
+
+int template_make_like(const struct call *call, const char *from,
+	const char *source, const char *name, const char *origin,
+	const char *like)
+{
 	const struct template_opts *o = call->opts;
-	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "from", from,
-		"source", source, "name", name, "image",
-		o->image ? o->image : "", "root", o->root, "skip_devices",
-		o->skip_devices);
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s}",
+		"from", from, "source", source, "name", name, "image",
+		o->image ? o->image : "", "root", o->root || *like,
+		"skip_devices", o->skip_devices || *like, "origin", origin,
+		"like", like);
 	struct err err = {0};
 	json_t *t = NULL;
 	char size[32];
@@ -145,8 +153,11 @@ int template_save(const struct call *call)
 	_cleanup_free_ char *api_path = NULL, *file = NULL;
 	json_t *t = NULL;
 
+	if (!o->output && call->argc == 3)
+		return template_save_sandbox(call);
 	if (!o->output || call->argc != 2)
-		return cli_usage(call->cli, "template save needs -o FILE NAME");
+		return cli_usage(call->cli,
+			"template save takes SANDBOX NAME, or -o FILE NAME");
 	api_path = template_path(call->argv[1], "/save", &err);
 	file = api_path ? absolute_new(o->output, &err) : NULL;
 	if (!file ||

@@ -15,6 +15,7 @@ struct template_opts {
 	const char *output;
 	const char *image;
 	const char *user;
+	const char *file;
 	bool root;
 	bool skip_devices;
 };
@@ -27,6 +28,16 @@ char *template_name_of_image(const char *ref);
 /* POST /v1/templates, and what came of it; the exit code. */
 int template_make(const struct call *call, const char *from, const char *source,
 	const char *name);
+/*
+ * The same; origin is what inspect shows, like the digest of a template whose
+ * configuration it takes over ("" none).
+ */
+int template_make_like(const struct call *call, const char *from,
+	const char *source, const char *name, const char *origin,
+	const char *like);
+/* template_capture.c */
+int template_save_sandbox(const struct call *call);
+int template_build(const struct call *call);
 /* The action: -o FILE NAME. */
 int template_save(const struct call *call);
 /* template_login.c */

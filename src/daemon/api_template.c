@@ -148,6 +148,8 @@ struct make_request {
 	char *source;
 	char *name;
 	char *image;
+	char *origin;
+	char *like;
 	bool root;
 	bool skip_devices;
 };
@@ -160,6 +162,8 @@ static const struct field make_fields[] = {
 	{"name", FIELD_STR, offsetof(struct make_request, name), 1, 255,
 		.required = true},
 	{"image", FIELD_STR, offsetof(struct make_request, image), 0, 255},
+	{"origin", FIELD_STR, offsetof(struct make_request, origin), 0, 255},
+	{"like", FIELD_STR, offsetof(struct make_request, like), 0, 255},
 	{"root", FIELD_BOOL, offsetof(struct make_request, root)},
 	{"skip_devices", FIELD_BOOL,
 		offsetof(struct make_request, skip_devices)},
@@ -171,6 +175,8 @@ static void make_request_done(struct make_request *q)
 	free(q->source);
 	free(q->name);
 	free(q->image);
+	free(q->origin);
+	free(q->like);
 }
 
 /* cove-image's word for where it comes from; NULL for an unknown one. */
@@ -214,7 +220,11 @@ static int start_make(
 	_cleanup_free_ char *image =
 		xasprintf("--image=%s", q->image ? q->image : "");
 	const char *verb = verb_of(q);
-	const char *argv[9];
+	_cleanup_free_ char *origin =
+		xasprintf("--origin=%s", q->origin ? q->origin : "");
+	_cleanup_free_ char *like =
+		xasprintf("--like=%s", q->like ? q->like : "");
+	const char *argv[11];
 	size_t n = 0;
 	int r = paths_program("cove-image", &program, err);
 
@@ -224,8 +234,11 @@ static int start_make(
 	argv[n++] = verb;
 	argv[n++] = "--json";
 	argv[n++] = name;
-	if (streq(verb, "import"))
+	if (streq(verb, "import")) {
 		argv[n++] = image;
+		argv[n++] = origin;
+		argv[n++] = like;
+	}
 	if (q->root && streq(verb, "import"))
 		argv[n++] = "--root";
 	if (q->skip_devices && !streq(verb, "load"))

@@ -328,6 +328,27 @@ static int run_worker_on(
 	return worker_run(w, res, sizeof(*res), err);
 }
 
+/* What a sandbox's template said holds for what was saved of it. */
+static void take_over(
+	const struct cache *c, const struct build_source *s, json_t *meta)
+{
+	static const char *const keys[] = {
+		"env", "user", "workdir", "config", "history"};
+	_cleanup_free_ char *digest =
+		s->like && *s->like ? template_resolve(c, s->like) : NULL;
+	_cleanup_free_ char *path =
+		xasprintf("%s/meta.json", digest ? digest : "");
+	_cleanup_(json_decrefp) json_t *old =
+		digest ? cache_read_json(c->fd, path) : NULL;
+
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		json_t *v = json_object_get(old, keys[k]);
+
+		if (v && !json_object_get(meta, keys[k]))
+			json_object_set(meta, keys[k], v);
+	}
+}
+
 int build_template(struct cache *c, const struct build_source *s,
 	const char *name, struct progress *p, char **ret_digest,
 	struct err *err)
@@ -355,6 +376,7 @@ int build_template(struct cache *c, const struct build_source *s,
 	if (r < 0)
 		return r;
 	meta = build_meta(s, name, res);
+	take_over(c, s, meta);
 	return template_commit(&b, name, &res->image, meta, ret_digest, err);
 }
 

@@ -24,6 +24,7 @@ struct build_source {
 	/* for meta.json */
 	const char *builder;
 	const char *origin;
+	const char *like; /* a template whose configuration holds, or "" */
 };
 
 /* *ret_digest is a heap string. */

@@ -143,10 +143,13 @@ int job_import(const struct job_opts *o, struct progress *p, struct err *err)
 				   .root = o->root,
 				   .skip_devices = o->skip_devices,
 				   .builder = "import",
+				   .like = o->like ? o->like : "",
 				   .origin = slash ? slash + 1 : o->operand}};
 	struct cache c = CACHE_NONE;
 	int r = build_check_name(o->name, err);
 
+	if (o->origin && *o->origin)
+		i.s.origin = o->origin;
 	if (r == 0)
 		r = run(&i, o, &c, p, err);
 	import_done(&i);

@@ -28,6 +28,8 @@ struct job_opts {
 	const char *name;
 	const char *image;
 	const char *output;
+	const char *origin;
+	const char *like;
 	bool root;
 	bool skip_devices;
 	/* verify */

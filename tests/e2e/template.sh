@@ -51,6 +51,26 @@ is "whiteouts" "$("$COVE" exec box sh -c 'ls /data')" new
 is "set-id bits and owners" \
 	"$("$COVE" exec box sh -c 'stat -c %a:%u:%g /bin/tool')" 4755:7:8
 
+# A sandbox becomes a template; what is shared with it does not.
+mkdir "$W/shared" && echo mine >"$W/shared/secret"
+ok "create with a share" "$COVE" create --name src oci "$W/shared"
+"$COVE" exec -u root src sh -c 'echo kept >/kept; busybox chown 7:8 /kept
+	busybox chmod 4711 /kept; rm /data/new; busybox ln /kept /linked'
+ok "save a sandbox" "$COVE" template save src snap
+"$COVE" rm -f src
+ok "create from what was saved" "$COVE" create --name snapped snap
+is "files, modes, owners and links are there" "$("$COVE" exec -u root snapped \
+	stat -c %a:%u:%g:%h /kept)" 4711:7:8:2
+is "what was removed is not" "$("$COVE" exec snapped ls /data)" ""
+is "nothing of the share is" "$("$COVE" exec -u root snapped sh -c \
+	"cat $W/shared/secret 2>/dev/null")" ""
+is "the image's configuration holds" \
+	"$("$COVE" exec snapped sh -c 'echo $FOO; pwd; id -un' | tr '\n' ' ')" \
+	"bar /srv/app app "
+"$COVE" rm -f snapped
+"$COVE" template rm snap
+status "save of what is not there" 1 "$COVE" template save nothing x1
+
 # Removing and pruning.
 like "rm of one in use keeps its image" "$("$COVE" template rm oci oci2 bb:1.0)" \
 	'with the last sandbox'
