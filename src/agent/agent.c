@@ -7,6 +7,7 @@
 #include "agent/mounts.h"
 #include "agent/net_setup.h"
 #include "agent/system.h"
+#include "agent/trust.h"
 #include "agent/vsock.h"
 #include "base/log.h"
 #include "wire/agent.h"
@@ -172,6 +173,18 @@ static void start_network(struct agent *a)
 	stage("network");
 }
 
+/* A guest without it works, but for hosts whose TLS the gate opens. */
+static void apply_trust(struct config *c)
+{
+	struct err err = {0};
+
+	if (!c->trust || !c->trust_hash)
+		return;
+	if (trust_install("/", c->trust, c->trust_hash, &err) < 0)
+		log_error("trust: %s", err.text);
+	trust_environ(&c->env, trust_bundle("/"));
+}
+
 static int apply(struct agent *a, struct err *err)
 {
 	const struct config *c = &a->config;
@@ -188,6 +201,7 @@ static int apply(struct agent *a, struct err *err)
 	stage("identity");
 	r = r ? r : ensure_user(c, &who, err);
 	stage("user");
+	apply_trust(&a->config);
 	r = r ? r
 	      : modules_load_late(
 			c->n_mounts ? SHARE_MODULE : LINK_MODULE, err);

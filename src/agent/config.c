@@ -142,6 +142,10 @@ static int take_field(const struct tlv *t, struct config *c)
 		return take_str(t, AGENT_PATH_MAX - 1, &c->workdir);
 	case AT_AGENT_USER:
 		return take_str(t, AGENT_NAME_MAX, &c->user);
+	case AT_TRUST:
+		return take_str(t, AGENT_STR_MAX, &c->trust);
+	case AT_TRUST_HASH:
+		return take_str(t, 16, &c->trust_hash);
 	case AT_ENV:
 		return take_env(t, &c->env);
 	case AT_ENTROPY:
@@ -198,6 +202,8 @@ void config_done(struct config *c)
 	free(c->sandbox);
 	free(c->workdir);
 	free(c->user);
+	free(c->trust);
+	free(c->trust_hash);
 	strv_done(&c->env);
 	for (size_t i = 0; i < c->n_mounts; i++)
 		mount_done(&c->mounts[i]);

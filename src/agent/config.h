@@ -24,6 +24,8 @@ struct config {
 	char *sandbox; /* UUID */
 	char *workdir; /* default cwd or NULL */
 	char *user;    /* default user or NULL */
+	char *trust;   /* PEM of an authority or NULL */
+	char *trust_hash;
 	struct strv env;
 	struct mount_spec mounts[CONFIG_MOUNTS];
 	size_t n_mounts;

@@ -18,6 +18,7 @@ const struct command *const commands[] = {
 	&cmd_prune,
 	&cmd_cp,
 	&cmd_ports,
+	&cmd_secret,
 	&cmd_docker,
 	&cmd_docker_env,
 	&cmd_policy,

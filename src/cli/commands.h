@@ -24,6 +24,7 @@ extern const struct command cmd_docker;
 extern const struct command cmd_docker_env;
 extern const struct command cmd_policy;
 extern const struct command cmd_ports;
+extern const struct command cmd_secret;
 extern const struct command cmd_template;
 extern const struct command cmd_doctor;
 extern const struct command cmd_daemon;

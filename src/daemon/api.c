@@ -55,6 +55,10 @@ static const struct route routes[] = {
 	{"GET", "/v1/policy/pending", api_ask_pending,
 		.query = {"sandbox", "wait"}},
 	{"POST", "/v1/policy/answer", api_ask_answer, .body = true},
+	{"GET", "/v1/services", api_services},
+	{"GET", "/v1/secrets", api_secret_list, .query = {"sandbox"}},
+	{"POST", "/v1/secrets", api_secret_set, .body = true},
+	{"DELETE", "/v1/secrets/*", api_secret_remove, .query = {"sandbox"}},
 };
 
 /* True when path fits; the part in the place of "*" goes to name. */

@@ -68,6 +68,12 @@ void api_policy_verify(struct request *rq);
 void api_ask_pending(struct request *rq);
 void api_ask_answer(struct request *rq);
 
+/* api_secret.c */
+void api_services(struct request *rq);
+void api_secret_list(struct request *rq);
+void api_secret_set(struct request *rq);
+void api_secret_remove(struct request *rq);
+
 /* The sandbox a request names; NULL after a 404. */
 struct sandbox;
 struct sandbox *api_sandbox(struct request *rq);

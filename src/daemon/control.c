@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/control.h"
 
+#include "daemon/authority.h"
 #include "daemon/dial.h"
+#include "daemon/secrets.h"
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -144,6 +146,34 @@ static const char *user_of(const struct template *t)
 	return streq(t->user, "root") ? "0" : t->user;
 }
 
+/* Later ones win: the placeholders of secrets, then what the user said. */
+static int put_environment(
+	struct sandbox *sb, const struct template *t, struct buf *b)
+{
+	_cleanup_json_ json_t *secrets = secrets_env(sb->d, sb);
+	int r = put_env(b, t ? t->env : NULL);
+
+	r = r ? r : put_env(b, secrets);
+	return r ? r : put_env(b, sb->spec.env);
+}
+
+/* So that the guest's tools take what its gate opens. */
+static int put_trust(struct sandbox *sb, struct buf *b)
+{
+	_cleanup_free_ char *cert = NULL;
+	char hash[CA_HASH_LEN];
+	struct err err = {0};
+	int r = authority_cert(sb->d, &cert, &err);
+
+	if (r < 0 || ca_hash(cert, hash) < 0) {
+		log_error(
+			"no authority sandbox=%s: %s", sb->row.name, err.text);
+		return 0;
+	}
+	r = tlv_put_str(b, AT_TRUST, cert);
+	return r ? r : tlv_put_str(b, AT_TRUST_HASH, hash);
+}
+
 /* What the guest needs to become this sandbox. */
 static int put_config(struct sandbox *sb, struct buf *b)
 {
@@ -179,9 +209,9 @@ static int put_config(struct sandbox *sb, struct buf *b)
 	if (r == 0)
 		r = tlv_put_str(b, AT_AGENT_USER, user_of(t));
 	if (r == 0)
-		r = put_env(b, t ? t->env : NULL);
+		r = put_environment(sb, t, b);
 	if (r == 0)
-		r = put_env(b, sb->spec.env);
+		r = put_trust(sb, b);
 	put_mounts(b, &sb->spec, flags);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "daemon/ask.h"
 #include "daemon/policies.h"
 #include "daemon/ports.h"
+#include "daemon/secrets.h"
 #include "daemon/spawn.h"
 
 #include "base/buf.h"
@@ -23,6 +24,7 @@
 #include <sys/wait.h>
 
 #define ROLE "gate"
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 #define AGAIN_MS 500u /* when it died young */
 #define YOUNG_MS 2000u
 
@@ -95,6 +97,9 @@ enum own_fd {
 	OWN_DIR,
 	OWN_POLICY,
 	OWN_RUN,
+	OWN_KEYS, /* the last ones may be missing */
+	OWN_ROOTS,
+	OWN_ROOTS_MORE,
 	OWN_N
 };
 
@@ -158,6 +163,25 @@ static int rules_fd(struct sandbox *sb, int *ret)
 	return r;
 }
 
+/*
+ * What opening TLS needs. Without it the gate runs all the same: it opens
+ * nothing and replaces nothing.
+ */
+static void open_tls(struct sandbox *sb, struct own *o)
+{
+	_cleanup_free_ char *more =
+		xasprintf("%s/extra-ca.pem", sb->d->paths.config);
+	const char *roots = getenv("SSL_CERT_FILE");
+	struct err err = {0};
+
+	if (secrets_keys_fd(sb, &o->fd[OWN_KEYS], &err) < 0)
+		log_error("sandbox=%s has no secrets: %s", sb->row.name,
+			err.text);
+	o->fd[OWN_ROOTS] = open(roots && *roots ? roots : SYSTEM_ROOTS,
+		O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	o->fd[OWN_ROOTS_MORE] = open(more, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
 static int open_own(struct sandbox *sb, struct own *o, struct err *err)
 {
 	_cleanup_free_ char *run_path = sandbox_run_dir(sb);
@@ -180,6 +204,8 @@ static int open_own(struct sandbox *sb, struct own *o, struct err *err)
 	r = r ? r : listen_vsock(run, PORT_DNS, &o->fd[OWN_DNS]);
 	r = r ? r : listen_control(dir, &o->fd[OWN_CONTROL]);
 	r = r ? r : rules_fd(sb, &o->fd[OWN_POLICY]);
+	if (r == 0)
+		open_tls(sb, o);
 	return r < 0 ? err_sys(err, -r, "prepare the gate") : 0;
 }
 
@@ -191,7 +217,12 @@ static int send_birth(
 		[OWN_CONTROL] = BT_GATE_CONTROL,
 		[OWN_DIR] = BT_GATE_DIR,
 		[OWN_POLICY] = BT_GATE_POLICY,
-		[OWN_RUN] = BT_GATE_RUN};
+		[OWN_RUN] = BT_GATE_RUN,
+		[OWN_KEYS] = BT_GATE_KEYS,
+		[OWN_ROOTS] = BT_GATE_ROOTS,
+		[OWN_ROOTS_MORE] = BT_GATE_ROOTS};
+	int fds[OWN_N];
+	uint32_t n = 0;
 	_cleanup_(buf_done) struct buf b;
 	int r;
 
@@ -202,9 +233,13 @@ static int send_birth(
 	(void)tlv_put_u64(&b, BT_GATE_RATE_DOWN, sb->spec.rate_down);
 	(void)tlv_put_u64(&b, BT_GATE_QUOTA, sb->spec.quota);
 	(void)tlv_put_u32(&b, BT_GATE_ASK, sb->spec.ask);
-	for (uint32_t i = 0; i < OWN_N; i++)
-		(void)tlv_put_u32(&b, tags[i], i);
-	r = sock_send_fds(sock, buf_head(&b), buf_len(&b), o->fd, OWN_N);
+	for (uint32_t i = 0; i < OWN_N; i++) {
+		if (o->fd[i] < 0)
+			continue;
+		(void)tlv_put_u32(&b, tags[i], n);
+		fds[n++] = o->fd[i];
+	}
+	r = sock_send_fds(sock, buf_head(&b), buf_len(&b), fds, n);
 	return r < 0 ? err_sys(err, -r, "configure cove-gate") : 0;
 }
 
@@ -265,7 +300,8 @@ static int connect_control(struct gate *g, struct err *err)
 
 static int begin(struct gate *g, struct err *err)
 {
-	_cleanup_(own_done) struct own o = {{-1, -1, -1, -1, -1, -1}};
+	_cleanup_(own_done) struct own o = {
+		{-1, -1, -1, -1, -1, -1, -1, -1, -1}};
 	_cleanup_close_ int mine = -1;
 	_cleanup_close_ int child = -1;
 	int sv[2], pidfd, r;
@@ -413,6 +449,27 @@ void gate_push(struct sandbox *sb)
 		/* Old rules must not go on: a new gate gets the new ones. */
 		log_error("gate restarted sandbox=%s: it takes no rules",
 			sb->row.name);
+		(void)proc_signal(g->ended.fd, SIGKILL);
+		return;
+	}
+	gate_push_keys(sb);
+}
+
+void gate_push_keys(struct sandbox *sb)
+{
+	struct gate *g = sb->gate;
+	_cleanup_close_ int fd = -1;
+	uint8_t head[FRAME_HEAD];
+	struct err err = {0};
+
+	if (!g || g->ctl.fd < 0)
+		return;
+	frame_head(head, GF_KEYS, 0);
+	if (secrets_keys_fd(sb, &fd, &err) < 0 ||
+		sock_send_fds(g->ctl.fd, head, sizeof(head), &fd, 1) < 0) {
+		/* A secret that was taken back must not go on. */
+		log_error("gate restarted sandbox=%s: it takes no secrets: %s",
+			sb->row.name, err.text);
 		(void)proc_signal(g->ended.fd, SIGKILL);
 	}
 }

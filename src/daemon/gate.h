@@ -23,8 +23,10 @@ void gate_free(struct sandbox *sb);
 pid_t gate_pid(const struct sandbox *sb);
 /* Bytes both ways since it was created, as its gate last wrote them. */
 uint64_t gate_used(const struct sandbox *sb);
-/* The rules changed. */
+/* The rules changed, and with them what its signer may sign for. */
 void gate_push(struct sandbox *sb);
+/* The secrets changed. */
+void gate_push_keys(struct sandbox *sb);
 /* The person's answer to what waits for this target (ask.h). */
 void gate_answer(struct sandbox *sb, const char *target, uint16_t port,
 	bool udp, bool allow);

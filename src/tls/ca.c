@@ -202,6 +202,19 @@ int ca_fingerprint(const char *cert, char ret[65])
 	return 0;
 }
 
+int ca_hash(const char *cert, char ret[CA_HASH_LEN])
+{
+	_cleanup_(x509_free) X509 *x = read_cert(cert);
+	int ok = 0;
+	unsigned long h;
+
+	if (!x)
+		return -EBADMSG;
+	h = X509_NAME_hash_ex(X509_get_subject_name(x), NULL, NULL, &ok);
+	(void)snprintf(ret, CA_HASH_LEN, "%08lx", h & 0xfffffffful);
+	return ok ? 0 : -EBADMSG;
+}
+
 /* ---- authority and signer ---- */
 
 int ca_make(const char *name, struct ca_text *ret, struct err *err)

@@ -41,5 +41,8 @@ int ca_open(const struct ca_text *t, struct ca **ret, struct err *err);
 void ca_free(struct ca *ca);
 /* The SHA-256 fingerprint of a PEM certificate as hex; -EBADMSG. */
 int ca_fingerprint(const char *cert, char ret[65]);
+/* The name of its file in OpenSSL's directory of certificates. */
+#define CA_HASH_LEN 9
+int ca_hash(const char *cert, char ret[CA_HASH_LEN]);
 
 #endif

@@ -105,6 +105,8 @@ enum agent_tag {
 	AT_MTIME_NS = 73,   /* u64 since the epoch */
 	AT_TARGET = 74,     /* str: symlink target */
 	AT_AGENT_USER = 75, /* str: default user of exec ("agent") */
+	AT_TRUST = 76,      /* str, PEM: an authority for the system's bundle */
+	AT_TRUST_HASH = 77, /* str, 8 hex digits: its name in OpenSSL's way */
 };
 
 /* Inside AT_MOUNT. */

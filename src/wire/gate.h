@@ -83,6 +83,10 @@ enum gate_secret_tag {
 	GS_USE = 3,         /* str, repeated; see gate/vault.h */
 	GS_PLACEHOLDER = 4, /* str, what stands for it in the guest */
 	GS_VALUE = 5,       /* str */
+	/* Kept by coved, skipped by the gate. */
+	GS_ENV = 6,    /* str, repeated: variables that hold the placeholder */
+	GS_CUSTOM = 7, /* u32 1: made by set-custom */
+	GS_TIME = 8,   /* u64 ns since the epoch: when it was set */
 };
 
 #define GATE_KEYS_MAX (1u << 20) /* bytes of the file */
