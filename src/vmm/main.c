@@ -28,23 +28,14 @@ enum {
 	EXIT_STOPPED = 13
 };
 
-static int exit_code(enum vm_end end)
-{
-	switch (end) {
-	case VM_END_OFF:
-		return EXIT_OFF;
-	case VM_END_RESET:
-		return EXIT_RESET;
-	case VM_END_CRASH:
-		return EXIT_CRASH;
-	case VM_END_STOPPED:
-		return EXIT_STOPPED;
-	case VM_END_NONE:
-	case VM_END_INTERNAL:
-	default:
-		return EXIT_INTERNAL;
-	}
-}
+static const int exit_codes[] = {
+	[VM_END_NONE] = EXIT_INTERNAL,
+	[VM_END_OFF] = EXIT_OFF,
+	[VM_END_RESET] = EXIT_RESET,
+	[VM_END_CRASH] = EXIT_CRASH,
+	[VM_END_INTERNAL] = EXIT_INTERNAL,
+	[VM_END_STOPPED] = EXIT_STOPPED,
+};
 
 static void on_signal(struct loop *l, void *arg, int signo)
 {
@@ -53,11 +44,15 @@ static void on_signal(struct loop *l, void *arg, int signo)
 	vcpus_end(&m->cpus, VM_END_STOPPED, "stopped by signal %d", signo);
 }
 
-/* BIRTH_OK when the guest is about to run, else why not. */
-static void answer(const struct err *err)
+/* BIRTH_OK when the guest is about to run, else why not: also in the status. */
+static void answer(const struct err *err, int status)
 {
 	uint8_t ok = BIRTH_OK;
 
+	if (err->code)
+		log_error("%s", err->text);
+	if (err->code && status >= 0)
+		(void)dprintf(status, "refused: %s\n", err->text);
 	if (err->code)
 		(void)!write(BIRTH_FD, err->text, strlen(err->text));
 	else
@@ -77,7 +72,6 @@ static int build(struct machine *m, struct control *c, struct loop *l,
 		r = machine_open(m, l, cfg, err);
 	if (r < 0)
 		return r;
-	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
@@ -102,7 +96,7 @@ static int finish(struct machine *m, const struct vmm_config *cfg)
 	if (cfg->status >= 0)
 		(void)dprintf(cfg->status, "%s\n", reason);
 	machine_done(m);
-	return exit_code(end);
+	return exit_codes[end];
 }
 
 static int run(void)
@@ -114,14 +108,14 @@ static int run(void)
 	struct loop loop;
 	int code = EXIT_REFUSED;
 
+	/* Who gave birth may not be waiting for the answer. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (config_receive(BIRTH_FD, &cfg, &err) < 0) {
-		log_error("%s", err.text);
-		answer(&err);
+		answer(&err, -1);
 		return EXIT_REFUSED;
 	}
-	if (build(m, &control, &loop, &cfg, &err) < 0)
-		log_error("%s", err.text);
-	answer(&err);
+	(void)build(m, &control, &loop, &cfg, &err);
+	answer(&err, cfg.status);
 	if (err.code == 0) {
 		(void)loop_run(&loop);
 		control_done(&control);
