@@ -4,7 +4,7 @@
  * gmem_ptr() returns is NULL, or len bytes that lie wholly inside one region,
  * at the place that belongs to the address; and it finds all there is.
  * Proved for maps of REGIONS regions of any place and size. Run by scripts/prove;
- * CBMC adds that nothing overflows and no pointer leaves its object.
+ * CBMC adds that no pointer leaves its object.
  */
 #include "virtio/gmem.c"
 

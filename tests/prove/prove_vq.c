@@ -3,8 +3,8 @@
  * vq_pop() and vq_push() on rings whose every byte is the guest's, and changes
  * at will between two looks: what comes out are buffers that lie inside guest
  * memory, no more than there is room for, with true sums; a refused chain
- * changes nothing of the caller's. CBMC adds that nothing overflows, no
- * pointer leaves its object and the walk ends.
+ * changes nothing of the caller's. CBMC adds that no pointer leaves its object
+ * and that the walk ends.
  *
  * The limits are smaller than the real ones, so that all walks can be looked
  * at; addresses, lengths and the memory's size are not. gmem_ptr() stands here
