@@ -112,6 +112,7 @@ static int put_request_connection(const struct http_head *h, struct buf *out)
 	return 0;
 }
 
+/* What frames or routes was judged as it is and never gets another value. */
 int http_proxy_put_request(struct http_proxy *p, const struct http_head *h)
 {
 	struct buf *out = &p->io.out[HTTP_SERVER];
@@ -122,7 +123,9 @@ int http_proxy_put_request(struct http_proxy *p, const struct http_head *h)
 	TRY(put_text(out, h->minor ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n"));
 	for (size_t i = 0; i < h->n_fields; i++)
 		if (!http_hop_by_hop(h, &h->fields[i]))
-			TRY(put_field(p, h, &h->fields[i], out));
+			TRY(put_field(
+				h->fields[i].known == HTTP_F_OTHER ? p : NULL,
+				h, &h->fields[i], out));
 	TRY(put_request_connection(h, out));
 	TRY(put_framing(h, h->framing == HTTP_BODY_CHUNKED, out));
 	return http_put_end(out);
