@@ -109,6 +109,7 @@ def start(pid, kind, sock):
     _, c, out = measure(pid, lambda: cove(
         "exec", "-u", "root", "bench", "python3", "/root/helper.py", kind,
         sock))
+    assert out, "the helper said nothing"
     return float(out), c
 
 

@@ -26,8 +26,11 @@
 #include <sys/wait.h>
 
 #define OWN_DIR "/run/cove/docker"
+#define OWN_BIN OWN_DIR "/bin" /* docker_runc.c */
 #define FIFO OWN_DIR "/daemon.json"
 #define FIFO_NEXT OWN_DIR "/daemon.json.next"
+#define PROGRAM_PATH \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CONTAINERD_CONF OWN_DIR "/containerd.toml"
 #define CONTAINERD_DIR "/run/containerd"
 #define CONTAINERD_SOCKET "containerd.sock"
@@ -63,6 +66,7 @@ static const char containerd_conf[] =
 struct run {
 	const struct docker_run *in;
 	char *conf; /* the user's daemon.json, or "{}" */
+	bool have_conf;
 	int signal_fd, inotify_fd, fifo_fd;
 	pid_t containerd, dockerd;
 	int status;     /* how dockerd ended */
@@ -149,9 +153,16 @@ static void forward_nothing(void)
 
 static int open_fifo(struct run *r)
 {
+	int n = 0;
+
 	(void)unlink(FIFO);
-	if (put_file(FIFO_NEXT, r->conf) < 0 || mkfifo(FIFO, 0600) < 0)
-		return -errno;
+	(void)unlink(FIFO_NEXT);
+	if (!r->have_conf)
+		n = put_file(FIFO_NEXT, r->conf);
+	else if (symlink(USER_CONF, FIFO_NEXT) < 0)
+		n = -errno;
+	if (n < 0 || mkfifo(FIFO, 0600) < 0)
+		return n ? n : -errno;
 	/* Both ends: so that there is a writer whenever dockerd opens it. */
 	r->fifo_fd = open(FIFO, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	return r->fifo_fd < 0 ? -errno : 0;
@@ -163,9 +174,17 @@ static int prepare(struct run *r)
 	int n;
 
 	(void)mkdir(OWN_DIR, 0700);
+	(void)mkdir(OWN_BIN, 0700);
+	(void)unlink(OWN_BIN "/runc");
+	if (symlink("/proc/1/exe", OWN_BIN "/runc") < 0)
+		return -errno;
 	(void)mkdir(CONTAINERD_DIR, 0711);
 	(void)unlink(CONTAINERD_DIR "/" CONTAINERD_SOCKET);
-	if (fd_slurp_at(AT_FDCWD, USER_CONF, USER_CONF_MAX, &r->conf) < 0)
+	n = (int)fd_slurp_at(AT_FDCWD, USER_CONF, USER_CONF_MAX, &r->conf);
+	r->have_conf = n >= 0;
+	if (n < 0 && n != -ENOENT)
+		return n;
+	if (n < 0)
 		r->conf = xstrdup("{}\n");
 	if (!mentions(r->conf, "iptables"))
 		forward_nothing();
@@ -200,6 +219,7 @@ static int open_log(const char *path)
 static _Noreturn void become(struct strv *argv, const char *log, int listen_fd)
 {
 	struct strv env = {0};
+	char *file;
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int fd = open_log(log);
@@ -212,9 +232,7 @@ static _Noreturn void become(struct strv *argv, const char *log, int listen_fd)
 	if (listen_fd == 3)
 		(void)fd_cloexec(3, false);
 	(void)syscall(SYS_close_range, listen_fd < 0 ? 3 : 4, ~0u, 0);
-	add(&env,
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
-		"/sbin:/bin");
+	add(&env, "PATH=" OWN_BIN ":" PROGRAM_PATH);
 	add(&env, "HOME=/root");
 	if (listen_fd >= 0) {
 		add(&env, "LISTEN_FDS=1");
@@ -222,10 +240,8 @@ static _Noreturn void become(struct strv *argv, const char *log, int listen_fd)
 	}
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (strchr(argv->v[0], '/'))
-		execve(argv->v[0], argv->v, env.v);
-	else
-		execvpe(argv->v[0], argv->v, env.v);
+	if (spawn_lookup(argv->v[0], PROGRAM_PATH, &file) == 0)
+		execve(file, argv->v, env.v);
 	dprintf(2, "%s: %s\n", argv->v[0], strerror(errno));
 	_exit(127);
 }
@@ -327,6 +343,8 @@ static void serve(struct run *r)
 {
 	bool modules = r->in->modules_fd < 0;
 
+	if (!r->dockerd || !r->containerd)
+		end(r); /* no more processes */
 	while (r->dockerd || r->containerd) {
 		struct pollfd p[] = {{r->signal_fd, POLLIN, 0},
 			{r->fed ? -1 : r->inotify_fd, POLLIN, 0},

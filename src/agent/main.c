@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/agent.h"
 #include "agent/boot.h"
+#include "agent/docker_spec.h"
 #include "agent/system.h"
 #include "base/log.h"
 #include <stdio.h>
@@ -8,10 +9,20 @@
 
 static struct agent agent;
 
+/* docker_run.c links the name to this program. */
+static bool is_runc(const char *name)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	return name && streq(slash ? slash + 1 : name, "runc");
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
 
+	if (getpid() != 1 && is_runc(argv[0]))
+		docker_runc(argc, argv);
 	if (argc > 1 && streq(argv[1], "--version")) {
 		puts("cove-init " COVE_VERSION);
 		return 0;

@@ -120,10 +120,25 @@ is "that work together" "$(sh_ 'curl -sS --retry 30 --retry-delay 1 \
 	--retry-all-errors -f http://127.0.0.1:8081/got')" from-the-back
 ok "compose ends them" sh_ 'cd shop && docker compose down -t 1'
 
+# Trust: a certificate that stands for the gate's authority.
+sh_ 'sudo mkdir -p /usr/local/share/ca-certificates
+	echo GATES-AUTHORITY |
+	sudo tee /usr/local/share/ca-certificates/cove.crt' >/dev/null
+printf 'FROM box\nRUN tail -1 $SSL_CERT_FILE >/seen\n' >"$W/app/Dockerfile"
+ok "a build with an authority to trust" d build -q -t trust app
+is "its steps were given the certificate" \
+	"$(d run --rm -e SSL_CERT_FILE=/seen trust sh -c \
+		'cat $SSL_CERT_FILE; tail -1 $CURL_CA_BUNDLE' | uniq -c |
+		tr -s ' ')" " 2 GATES-AUTHORITY"
+is "and the image knows nothing of it" \
+	"$(d inspect -f '{{.Config.Env}}' trust | grep -c cove-ca)" 0
+
 # Interactive.
 d run -d --name keeper --restart=unless-stopped -v keep:/keep box sh -c \
 	'trap "echo term >>/keep/log; exit 0" TERM
 	echo start >>/keep/log; while :; do sleep 1; done' >/dev/null
+is "docker exec has the certificate too" \
+	"$(d exec keeper sh -c 'tail -1 $NODE_EXTRA_CA_CERTS')" GATES-AUTHORITY
 like "docker exec -it has a terminal" "$(python3 - "$COVE" <<'X'
 import os, pty, select, sys
 pid, fd = pty.fork()
