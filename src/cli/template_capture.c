@@ -21,26 +21,27 @@
 
 /*
  * Its own file system only: no share, no Docker's store, nothing of the
- * kernel's. "$@" is left out by name for tars that do not know mounts.
- * 1 is GNU tar's "a file changed meanwhile".
+ * kernel's. GNU tar knows mounts (1 is "a file changed meanwhile"); others read
+ * a second mount of the root, below which nothing is mounted.
  */
 static const char tar_script[] =
 	"cd / || exit 125\n"
 	"if tar --version 2>/dev/null | grep -q GNU; then\n"
 	"  tar --one-file-system --numeric-owner --xattrs "
-	"--xattrs-include='*' --warning=no-file-ignored "
-	"--exclude=./var/lib/docker/* -cf - .\n"
+	"--xattrs-include='*' --warning=no-file-ignored -cf - .\n"
 	"  s=$?; [ $s -eq 1 ] && s=0; exit $s\n"
 	"fi\n"
-	"l=/tmp/.cove-save; : >$l\n"
-	"for x in dev proc sys run var/lib/docker \"$@\"; do "
-	"echo \"./${x#/}\" >>$l; done\n"
-	"tar -c -X $l -f - .; s=$?; rm -f $l; exit $s\n";
+	"run() { if command -v \"$1\" >/dev/null 2>&1; then \"$@\"; "
+	"else busybox \"$@\"; fi; }\n"
+	"d=/run/cove-save\n"
+	"run mkdir -p $d && run mount -o bind / $d || exit 125\n"
+	"cd $d && run tar -c -f - .; s=$?\n"
+	"cd /; run umount $d; run rmdir $d; exit $s\n";
 
 /* Docker's words go to stderr, the image to stdout. */
 static const char build_script[] =
-	"set -e; dir=$1; file=$2; shift 2\n"
-	"docker build -t cove-build -f \"$dir/$file\" \"$@\" \"$dir\" >&2\n"
+	"set -e; cd /\n"
+	"docker build -t cove-build -f \"$1/$2\" \"$1\" >&2\n"
 	"docker save cove-build\n";
 
 struct capture {
@@ -76,20 +77,29 @@ static int capture_init(
 	return 0;
 }
 
-/* argv as root in the sandbox, its output to the file. */
+/* The script as root in the sandbox, with up to two words; out to the file. */
 static int capture_run(struct capture *c, const json_t *sandbox,
-	char *const *argv, size_t argc)
+	const char *script, const char *one, const char *two)
 {
+	const char *const words[] = {"/bin/sh", "-c", script, "sh", one, two};
 	const struct template_opts *o = c->call->opts;
+	char *v[ARRAY_SIZE(words)] = {NULL};
+	size_t n = 0;
 	uint32_t id;
+	int code;
+
+	for (; n < ARRAY_SIZE(words) && words[n]; n++)
+		v[n] = xstrdup(words[n]);
 	struct execution x = {.sandbox = jstr(sandbox, "id"),
 		.shown = jstr(sandbox, "name"),
 		.detach_keys = "none",
 		.quiet = o->quiet,
 		.stdout_fd = c->fd,
-		.req = {.argv = argv, .argc = argc, .cwd = "/", .user = "0"}};
-
-	return execute(c->call->cli, &x, &id);
+		.req = {.argv = v, .argc = n, .cwd = "/", .user = "0"}};
+	code = execute(c->call->cli, &x, &id);
+	while (n > 0)
+		free(v[--n]);
+	return code;
 }
 
 static int import_it(struct capture *c, const char *name, const char *origin,
@@ -99,46 +109,19 @@ static int import_it(struct capture *c, const char *name, const char *origin,
 		c->call, "archive", c->path, name, origin, like);
 }
 
-/* tar's script, and the directories that are this host's. */
-static char **save_argv(const json_t *sandbox, size_t *ret_n)
-{
-	const json_t *it, *list = json_object_get(sandbox, "workspaces");
-	char **v = xcalloc(json_array_size(list) + 5, sizeof(*v));
-	size_t i, n = 0;
-
-	v[n++] = xstrdup("/bin/sh");
-	v[n++] = xstrdup("-c");
-	v[n++] = xstrdup(tar_script);
-	v[n++] = xstrdup("sh");
-	json_array_foreach (list, i, it)
-		v[n++] = xstrdup(jstr(it, "guest"));
-	*ret_n = n;
-	return v;
-}
-
-static void argv_free(char ***v)
-{
-	for (size_t i = 0; *v && (*v)[i]; i++)
-		free((*v)[i]);
-	free(*v);
-}
-
 int template_save_sandbox(const struct call *call)
 {
 	_cleanup_(capture_done) struct capture c = {.fd = -1};
-	_cleanup_(argv_free) char **argv = NULL;
 	_cleanup_(json_decrefp) json_t *sandbox = NULL;
 	_cleanup_free_ char *origin = xasprintf("sandbox %s", call->argv[1]);
 	struct api api = {.cli = call->cli};
 	struct err err = {0};
-	size_t argc;
 	int code;
 
 	if (sandbox_get(&api, call->argv[1], &sandbox, &err) < 0 ||
 		capture_init(&c, call, &err) < 0)
 		return cli_fail(&err);
-	argv = save_argv(sandbox, &argc);
-	code = capture_run(&c, sandbox, argv, argc);
+	code = capture_run(&c, sandbox, tar_script, NULL, NULL);
 	if (code != CLI_OK) {
 		cli_note("tar in sandbox '%s' failed with status %d; nothing "
 			 "was saved",
@@ -163,21 +146,9 @@ static int make_builder(
 	return r;
 }
 
-static int build_in(struct capture *c, const json_t *sandbox, const char *dir)
-{
-	const struct template_opts *o = c->call->opts;
-	char *v[6] = {xstrdup("/bin/sh"), xstrdup("-c"), xstrdup(build_script),
-		xstrdup("sh"), xstrdup(dir),
-		xstrdup(o->file ? o->file : "Dockerfile")};
-	int code = capture_run(c, sandbox, v, ARRAY_SIZE(v));
-
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		free(v[i]);
-	return code;
-}
-
 int template_build(const struct call *call)
 {
+	const struct template_opts *o = call->opts;
 	_cleanup_(capture_done) struct capture c = {.fd = -1};
 	_cleanup_free_ char *dir = realpath(call->argv[1], NULL);
 	_cleanup_(json_decrefp) json_t *sandbox = NULL;
@@ -192,7 +163,8 @@ int template_build(const struct call *call)
 		make_builder(call, dir, &sandbox, &err) < 0)
 		return cli_fail(&err);
 	name = call->argc > 2 ? xstrdup(call->argv[2]) : template_name_of(dir);
-	code = build_in(&c, sandbox, dir);
+	code = capture_run(&c, sandbox, build_script, dir,
+		o->file ? o->file : "Dockerfile");
 	if (sandbox_remove(&api, jstr(sandbox, "id"), true, &err) < 0)
 		cli_note("could not remove '%s': %s", jstr(sandbox, "name"),
 			err.text);
