@@ -19,7 +19,7 @@
 
 #define KILL_WAIT_MS 2000u
 /* The last ones that net_setup.c needs, in the order of image/modules_list.c. */
-#define LINK_MODULE "dummy"
+#define LINK_MODULE "tun"
 #define SHARE_MODULE "virtiofs"
 #define REDIRECT_MODULE "nft_fib_inet"
 #define POWEROFF_WAIT_MS 5000u /* after a signal to PID 1 */

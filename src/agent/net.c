@@ -3,6 +3,7 @@
 
 #include "agent/modules.h"
 #include "agent/net_setup.h"
+#include "agent/net_udp.h"
 #include "agent/vsock.h"
 #include "base/buf.h"
 #include "base/fd.h"
@@ -499,7 +500,7 @@ static int listen_all(struct net *n)
 
 int net_start(struct net *n, struct loop *loop, struct err *err)
 {
-	int r;
+	int tun = -1, r;
 
 	if (n->scratch)
 		return 0; /* the host configures a second time */
@@ -508,9 +509,14 @@ int net_start(struct net *n, struct loop *loop, struct err *err)
 	list_init(&n->queries);
 	list_init(&n->inbounds);
 	n->scratch = xcalloc(1, SCRATCH);
-	r = net_setup(err);
+	r = net_setup(&tun, err);
 	if (r < 0)
 		return err_wrap(err, "network");
+	r = udp_start(n, tun);
+	if (r < 0) {
+		closep(&tun);
+		return err_sys(err, -r, "network: UDP");
+	}
 	r = listen_all(n);
 	r = r ? r : net_in_start(n);
 	if (r < 0)

@@ -29,6 +29,7 @@ struct net {
 	size_t n_flows;
 	size_t n_queries;
 	uint8_t *scratch;
+	struct udp *udps; /* of net_udp.c; NULL before it starts */
 };
 
 /* Both are connected and become the flow's; it is counted already. */

@@ -8,10 +8,12 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -112,35 +114,33 @@ static int talk(int protocol, const struct msgs *m)
 	return read_ack(fd);
 }
 
-static int make_link(void)
+/* The interface is there as long as its descriptor is open. */
+static int open_tun(int *ret)
 {
-	struct ifinfomsg info = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-	struct msgs m = {.len = 0};
-	struct nlmsghdr *h;
-	struct nlattr *a;
-	int r;
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	_cleanup_close_ int fd =
+		open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
-	h = begin(&m, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &info,
-		sizeof(info));
-	attr_str(&m, IFLA_IFNAME, NET_IFNAME);
-	a = nest(&m, IFLA_LINKINFO);
-	attr_str(&m, IFLA_INFO_KIND, "dummy");
-	unnest(&m, a);
-	end(&m, h);
-	r = talk(NETLINK_ROUTE, &m);
-	return r == -EEXIST ? 0 : r;
+	memcpy(ifr.ifr_name, NET_IFNAME, sizeof(NET_IFNAME));
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
 }
 
-/* A driver that is built in makes one of its own accord. */
-static void remove_spare(void)
+static int link_up(uint32_t index)
 {
-	struct ifinfomsg info = {.ifi_index = (int)if_nametoindex("dummy0")};
+	struct ifinfomsg info = {.ifi_index = (int)index,
+		.ifi_flags = IFF_UP,
+		.ifi_change = IFF_UP};
+	const uint32_t mtu = NET_MTU;
 	struct msgs m = {.len = 0};
+	struct nlmsghdr *h;
 
-	if (info.ifi_index == 0)
-		return;
-	end(&m, begin(&m, RTM_DELLINK, NLM_F_ACK, &info, sizeof(info)));
-	(void)talk(NETLINK_ROUTE, &m);
+	h = begin(&m, RTM_NEWLINK, NLM_F_ACK, &info, sizeof(info));
+	attr(&m, IFLA_MTU, &mtu, sizeof(mtu));
+	end(&m, h);
+	return talk(NETLINK_ROUTE, &m);
 }
 
 static int add_address(
@@ -334,17 +334,12 @@ static int redirect(uint32_t index)
 	return talk(NETLINK_NETFILTER, &m);
 }
 
-int net_setup(struct err *err)
+static int make_interface(uint32_t index, struct err *err)
 {
-	uint32_t index;
-	int r;
-
-	remove_spare();
-	r = make_link();
+	int r = link_up(index);
 
 	if (r < 0)
-		return err_sys(err, -r, "make " NET_IFNAME);
-	index = if_nametoindex(NET_IFNAME);
+		return err_sys(err, -r, "bring up " NET_IFNAME);
 	r = add_address(AF_INET, NET_V4, NET_V4_BITS, index);
 	r = r ? r : add_default(AF_INET, index);
 	if (r < 0)
@@ -359,6 +354,19 @@ int net_redirect(struct err *err)
 	int r = redirect(if_nametoindex(NET_IFNAME));
 
 	return r < 0 ? err_sys(err, -r, "redirect") : 0;
+}
+
+int net_setup(int *ret_tun, struct err *err)
+{
+	_cleanup_close_ int tun = -1;
+	int r = open_tun(&tun);
+
+	if (r < 0)
+		return err_sys(err, -r, "make " NET_IFNAME);
+	r = make_interface(if_nametoindex(NET_IFNAME), err);
+	if (r == 0)
+		*ret_tun = TAKE_FD(tun);
+	return r;
 }
 
 int net_resolv_conf(const char *root, struct err *err)

@@ -4,6 +4,7 @@
 #include "gate/ask.h"
 #include "gate/limit.h"
 #include "gate/open.h"
+#include "gate/udp.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ struct policy_question judge_question(const struct stream *s)
 {
 	return (struct policy_question){
 		.sandbox = s->g->birth.name,
-		.proto = POLICY_TCP,
+		.proto = s->head[1] == EGRESS_UDP ? POLICY_UDP : POLICY_TCP,
 		.name = s->by_name ? &s->name : NULL,
 		.addr = s->by_name ? NULL : &s->addr,
 		.port = s->port,
@@ -69,6 +70,10 @@ static void on_dialled(void *arg, int fd, const struct address *addr)
 
 static void dial(struct stream *s, const struct address *addrs, size_t n)
 {
+	if (s->head[1] == EGRESS_UDP) {
+		udp_begin(s, addrs, n);
+		return;
+	}
 	stream_wait(s, ST_DIAL);
 	s->dial = dial_new(&s->g->loop, addrs, n, s->port, on_dialled, s);
 }
@@ -193,10 +198,6 @@ void judge_head(struct stream *s)
 		judge_refuse(s, 403, "deny", "no name has this address");
 		return;
 	}
-	if (h.proto == EGRESS_UDP) {
-		judge_refuse(s, 403, "deny", "UDP is not carried");
-		return;
-	}
 	if (s->g->over_quota) {
 		judge_refuse(s, 403, "deny", "the network quota is used up");
 		return;
@@ -308,7 +309,7 @@ static bool still(struct stream *s)
 			!s->sniffing))
 		return false;
 	s->judged = a.verdict == POLICY_OPEN;
-	if (s->state != ST_RELAY && s->state != ST_OPEN)
+	if (s->state != ST_RELAY && s->state != ST_OPEN && s->state != ST_UDP)
 		return true;
 	if (s->state == ST_OPEN && !open_still(s))
 		return false;
@@ -338,7 +339,8 @@ void judge_again(struct gate *g)
 		if (s->state == ST_ASK)
 			ask_again(s);
 		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
-			s->state != ST_RELAY && s->state != ST_OPEN)
+			s->state != ST_RELAY && s->state != ST_OPEN &&
+			s->state != ST_UDP)
 			continue;
 		if (still(s))
 			continue;

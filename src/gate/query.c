@@ -85,12 +85,19 @@ static size_t answer(
 		.proto = POLICY_TCP,
 		.name = &m->name};
 	struct address v4, v6;
-	struct policy_answer a;
+	struct policy_answer a, udp;
 	uint8_t addr[16];
 
 	if (!m->is_name)
 		return dns_answer(m, DNS_NXDOMAIN, NULL, 0, 0, out);
 	a = policy_ask_any_port(&g->policy, &q);
+	if (a.verdict == POLICY_DENY) {
+		q.proto = POLICY_UDP;
+		udp = policy_ask_any_port(&g->policy, &q);
+		q.proto = POLICY_TCP;
+		if (udp.verdict != POLICY_DENY)
+			a = udp;
+	}
 	if (a.verdict == POLICY_DENY &&
 		!(g->birth.ask && policy_is_unknown(&g->policy, &q))) {
 		note_denied(g, m, a.rule);

@@ -5,6 +5,7 @@
 #include "gate/limit.h"
 #include "gate/open.h"
 #include "gate/ports.h"
+#include "gate/udp.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -419,6 +420,9 @@ static void on_guest(struct loop *l, struct watch *w, uint32_t events)
 		/* Watched for nothing but the hang-up. */
 		stream_reset(s, "end", "the guest gave up");
 		break;
+	case ST_UDP:
+		udp_event(s, &s->guest, events);
+		break;
 	case ST_KNOCK:
 		ports_knock(s);
 		break;
@@ -447,6 +451,8 @@ static void on_net(struct loop *l, struct watch *w, uint32_t events)
 		relay(s, &s->net, events);
 	else if (s->state == ST_OPEN)
 		open_event(s, &s->net, events);
+	else if (s->state == ST_UDP)
+		udp_event(s, &s->net, events);
 }
 
 static void on_timer(struct loop *l, struct timer *t)
@@ -496,6 +502,10 @@ void stream_refuse(struct stream *s)
 {
 	struct loop *l = &s->g->loop;
 
+	if (s->head[1] == EGRESS_UDP) {
+		close_all(s, true);
+		return;
+	}
 	s->state = ST_DENY;
 	s->guest.eof = false;
 	loop_timer(l, &s->timer, STREAM_DENY_MS, on_timer);

@@ -31,6 +31,7 @@ enum stream_state {
 	ST_RELAY,
 	ST_OPEN, /* its requests are read: open.h */
 	ST_DENY,
+	ST_UDP,   /* datagrams (udp.h) */
 	ST_ASK,   /* a person decides (ask.h) */
 	ST_KNOCK, /* a published port: the guest is being asked */
 	ST_DRAIN, /* the refusal was written; until the guest closes */
@@ -69,6 +70,7 @@ struct stream {
 	char rule[POLICY_ID_LEN];
 	char reason[160];
 	uint64_t up, down;
+	uint64_t active_ms;  /* ST_UDP: the last datagram */
 	struct limit *limit; /* of its rule; NULL: none */
 	struct lookup lookup;
 	struct dial *dial;

@@ -22,7 +22,7 @@ const size_t n_modules_early = ARRAY_SIZE(modules_early);
  * the redirect to the gate, Docker's bridges, both flavours of iptables.
  */
 const char *const modules_late[] = {
-	"dummy",
+	"tun",
 	"virtiofs",
 	"virtio_balloon",
 	"virtio_rng",
@@ -41,7 +41,7 @@ const char *const modules_late[] = {
 	"veth",
 	"bridge",
 	"br_netfilter",
-	"tun",
+	"dummy",
 	"macvlan",
 	"ipvlan",
 	"vxlan",

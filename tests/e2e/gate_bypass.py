@@ -218,6 +218,25 @@ refused(g, "and over TLS", PUBLIC + "8", 853)
 refused(g, "and over UDP", PUBLIC + "8", 53, proto=2)
 refused(g, "QUIC", "good.test", 443, proto=2)
 check("the other resolver heard nothing", not dns_tcp)
+udp_seen = []
+
+
+def udp_server():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", 443))
+    while True:
+        udp_seen.append(s.recvfrom(2048))
+
+
+threading.Thread(target=udp_server, daemon=True).start()
+for a, port in ((PUBLIC + "10", 443), ("255.255.255.255", 443),
+                ("224.0.0.1", 443), ("127.0.0.1", 443),
+                ("good.test", 443)):
+    s = wide.dial(a, port, proto=2)
+    s.sendall(struct.pack("<H", 3) + b"abc")
+    r = read_all(s)
+    check(f"** of TCP is no rule for UDP: {a}", r in (b"", b"<reset>")
+          and not udp_seen, (r, udp_seen))
 del asked[:]
 for i in range(50):
     g.dns("%032x.secret.evil.test" % random.getrandbits(128))

@@ -125,6 +125,53 @@ check("garbage does not end it", b"hello" in g.get("web.test", 8080))
 r = g.dial("web.test", 53, proto=2)
 check("UDP is refused", read_all(r) in (b"", b"<reset>"))
 
+# UDP by rule.
+class Datagrams(socketserver.BaseRequestHandler):
+    def handle(self):
+        data, sock = self.request
+        sock.sendto(data, self.client_address)
+        if data == b"two":
+            sock.sendto(data, self.client_address)
+
+
+udp = socketserver.UDPServer(("127.0.0.1", 7001), Datagrams)
+udp.max_packet_size = 65535
+threading.Thread(target=udp.serve_forever, daemon=True).start()
+
+
+def frame(p):
+    return struct.pack("<H", len(p)) + p
+
+
+def unframe(s):
+    head = s.recv(2, socket.MSG_WAITALL)
+    if len(head) < 2:
+        return None
+    return s.recv(struct.unpack("<H", head)[0], socket.MSG_WAITALL)
+
+
+g.set_rules("allow web.test\nallow web.test:7001 udp\n"
+            "allow 127.0.0.0/8:7001 udp\n" + LOOP)
+s = g.dial("web.test", 7001, proto=2)
+ok = True
+for p in (b"one", b"", b"x" * 60000, b"GET / HTTP/1.1\r\n\r\n", b"two"):
+    s.sendall(frame(p))
+    ok = ok and unframe(s) == p
+check("datagrams go and come, each whole", ok and unframe(s) == b"two")
+for b in frame(b"slowly"):
+    s.sendall(bytes([b]))
+check("also when they come in pieces", unframe(s) == b"slowly")
+check("a rule of UDP is none of TCP and the other way round",
+      read_all(g.dial("web.test", 8080, proto=2)) in (b"", b"<reset>"))
+s2 = g.dial("127.0.0.1", 7001, proto=2)
+s2.sendall(frame(b"literal"))
+check("to an address that a rule names", unframe(s2) == b"literal")
+check("a name for UDP alone resolves", g.set_rules(
+      "allow only.test:7001 udp\nallow 127.0.0.0/8:7001 udp\n") == 1
+      and g.dns("only.test")[1] is not None)
+check("changed rules cut it", read_all(s) in (b"", b"<reset>"))
+g.set_rules("allow web.test\n" + LOOP)
+
 # Many, a slow one, and a lot.
 socks = []
 try:
