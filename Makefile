@@ -29,7 +29,7 @@ NINJA = ninja $(if $(MAKE_TERMOUT),,--quiet)
 
 .DEFAULT_GOAL := build
 .PHONY: help build programs test test-unit test-cache test-asan check lint \
-	check-kvm check-kvm-full prove fmt bench bench-docker bench-kvm kernel \
+	check-kvm check-kvm-full prove fmt bench bench-docker bench-gate bench-kvm kernel \
 	fuzz coverage run quickstart install clean
 
 help: ## this list
@@ -102,6 +102,11 @@ bench-docker: ## Docker's start and runs against Debian's own start
 
 bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true KVM
 	@scripts/bench-kvm
+
+bench-gate: ## the network gate's tunnel against tinyproxy
+	@scripts/bootstrap build run test bench
+	@$(MAKE) --no-print-directory build
+	@bench/gate.py $(abspath $(BUILD))/bin/cove-gate
 
 kernel: ## build a small kernel for sandboxes and make it the current one
 	@scripts/bootstrap build kernel

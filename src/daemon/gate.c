@@ -209,6 +209,27 @@ static int open_own(struct sandbox *sb, struct own *o, struct err *err)
 	return r < 0 ? err_sys(err, -r, "prepare the gate") : 0;
 }
 
+/* The proxy of coved's environment; a variable of our own goes first. */
+static void put_proxy(struct buf *b)
+{
+	static const char *const names[] = {"COVE_PROXY", "ALL_PROXY",
+		"all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY",
+		"http_proxy"};
+	const char *no = getenv("NO_PROXY");
+	const char *url = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && (!url || !*url); i++)
+		url = getenv(names[i]);
+	if (!url || !*url || streq(url, "direct"))
+		return;
+	no = no ? no : getenv("no_proxy");
+	/* Longer than the gate takes: it would not start, so it is cut. */
+	(void)tlv_put(b, BT_GATE_PROXY, url, MIN(strlen(url), (size_t)1024));
+	if (no)
+		(void)tlv_put(
+			b, BT_GATE_NO_PROXY, no, MIN(strlen(no), (size_t)4096));
+}
+
 static int send_birth(
 	struct sandbox *sb, int sock, const struct own *o, struct err *err)
 {
@@ -233,6 +254,7 @@ static int send_birth(
 	(void)tlv_put_u64(&b, BT_GATE_RATE_DOWN, sb->spec.rate_down);
 	(void)tlv_put_u64(&b, BT_GATE_QUOTA, sb->spec.quota);
 	(void)tlv_put_u32(&b, BT_GATE_ASK, sb->spec.ask);
+	put_proxy(&b);
 	for (uint32_t i = 0; i < OWN_N; i++) {
 		if (o->fd[i] < 0)
 			continue;

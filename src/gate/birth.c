@@ -59,6 +59,10 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 		return tlv_u64(t, &b->rate_up);
 	case BT_GATE_RATE_DOWN:
 		return tlv_u64(t, &b->rate_down);
+	case BT_GATE_PROXY:
+		return b->proxy ? -EBADMSG : tlv_str(t, 1024, &b->proxy);
+	case BT_GATE_NO_PROXY:
+		return b->no_proxy ? -EBADMSG : tlv_str(t, 4096, &b->no_proxy);
 	case BT_GATE_ASK:
 		return tlv_u32(t, &b->ask);
 	case BT_GATE_QUOTA:
@@ -120,6 +124,8 @@ void birth_done(struct birth *b)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		closep(fds[i]);
 	free(TAKE_PTR(b->name));
+	free(TAKE_PTR(b->proxy));
+	free(TAKE_PTR(b->no_proxy));
 }
 
 void birth_answer(int sock, const struct err *err)

@@ -25,6 +25,8 @@ struct birth {
 	uint64_t rate_down;
 	uint64_t quota;
 	uint32_t ask;
+	char *proxy;    /* NULL: none */
+	char *no_proxy; /* NULL: none */
 };
 
 /* Owns what it read, also after a failure: always birth_done(). */

@@ -256,6 +256,18 @@ int gate_ready_tls(struct gate *g, struct err *err)
 	return r;
 }
 
+/* A wrong setting is no reason for a sandbox without a gate: it denies. */
+static void set_upstream(struct gate *g)
+{
+	const char *url = g->birth.proxy ? g->birth.proxy : "";
+	struct err err = {0};
+
+	if (upstream_parse(url, g->birth.no_proxy, &g->upstream, &err) == 0)
+		return;
+	g->upstream_bad = true;
+	log_error("%s", err.text);
+}
+
 static int open_names(struct gate *g, struct err *err)
 {
 	int fd = openat(g->birth.dir, NAMES_FILE,
@@ -301,6 +313,7 @@ int gate_build(struct gate *g, struct err *err)
 	r = r ? r : audit_open(&g->audit, b->dir, b->name, err);
 	r = r ? r : gate_set_policy(g, b->policy, err);
 	r = r ? r : open_used(g, err);
+	set_upstream(g);
 	if (r == 0 && b->keys >= 0)
 		r = gate_set_keys(g, b->keys, err);
 	if (r < 0)
@@ -340,6 +353,7 @@ void gate_done(struct gate *g)
 		keep_used(g);
 		closep(&g->used_fd);
 	}
+	upstream_done(&g->upstream);
 	names_free(g->names);
 	vault_free(g->vault);
 	tls_front_free(g->front);

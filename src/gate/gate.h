@@ -13,6 +13,7 @@
 #include "gate/names.h"
 #include "gate/rate.h"
 #include "gate/resolve.h"
+#include "gate/upstream.h"
 #include "gate/vault.h"
 #include "policy/policy.h"
 #include "tls/conn.h"
@@ -42,6 +43,8 @@ struct gate {
 	struct tls_roots *roots;
 	struct audit audit;
 	struct resolver *resolver;
+	struct upstream upstream; /* the host's proxy */
+	bool upstream_bad;        /* its setting is not understood */
 	struct watch egress;
 	struct watch dns;
 	struct watch control;

@@ -4,6 +4,7 @@
 #include "gate/ask.h"
 #include "gate/limit.h"
 #include "gate/open.h"
+#include "gate/through.h"
 #include "gate/udp.h"
 #include <errno.h>
 #include <stdio.h>
@@ -145,6 +146,26 @@ static void dial_host(struct stream *s)
 	dial_allowed(s, addrs, 2);
 }
 
+/* What the name means is decided there; an address is judged here. */
+static void go_through(struct stream *s)
+{
+	struct address out[DIAL_MAX];
+	char why[sizeof(s->reason)];
+
+	if (s->g->upstream_bad) {
+		judge_refuse(s, 502, "error",
+			"the host's proxy setting is not understood");
+	} else if (s->head[1] == EGRESS_UDP) {
+		judge_refuse(s, 403, "deny",
+			"UDP cannot go through the host's proxy");
+	} else if (!s->by_name && filter(s, &s->addr, 1, out) == 0) {
+		memcpy(why, s->reason, sizeof(why));
+		judge_refuse(s, 403, "deny", why);
+	} else {
+		through_dial(s);
+	}
+}
+
 static void allow(struct stream *s, const struct policy_answer *a)
 {
 	struct policy_question q = judge_question(s);
@@ -158,10 +179,12 @@ static void allow(struct stream *s, const struct policy_answer *a)
 	s->judged = a->verdict == POLICY_OPEN;
 	s->sniffing = s->by_name || s->judged;
 	stream_wait(s, ST_LOOKUP);
-	if (!s->by_name)
-		dial_allowed(s, &s->addr, 1);
-	else if (streq(s->name.s, POLICY_HOST_NAME))
+	if (s->by_name && streq(s->name.s, POLICY_HOST_NAME))
 		dial_host(s);
+	else if (s->g->upstream_bad || through_wants(s))
+		go_through(s);
+	else if (!s->by_name)
+		dial_allowed(s, &s->addr, 1);
 	else
 		lookup_begin(s->g->resolver, &s->lookup, &s->name, on_lookup);
 }
@@ -313,6 +336,8 @@ static bool still(struct stream *s)
 		return true;
 	if (s->state == ST_OPEN && !open_still(s))
 		return false;
+	if (s->through && s->by_name)
+		return true;
 	a = policy_ask_dial(&s->g->policy, &q, &s->addr);
 	return a.verdict != POLICY_DENY || (!a.rule && by_hand(s));
 }
@@ -339,8 +364,8 @@ void judge_again(struct gate *g)
 		if (s->state == ST_ASK)
 			ask_again(s);
 		if (s->state != ST_LOOKUP && s->state != ST_DIAL &&
-			s->state != ST_RELAY && s->state != ST_OPEN &&
-			s->state != ST_UDP)
+			s->state != ST_PROXY && s->state != ST_RELAY &&
+			s->state != ST_OPEN && s->state != ST_UDP)
 			continue;
 		if (still(s))
 			continue;

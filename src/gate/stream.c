@@ -5,6 +5,7 @@
 #include "gate/limit.h"
 #include "gate/open.h"
 #include "gate/ports.h"
+#include "gate/through.h"
 #include "gate/udp.h"
 #include <assert.h>
 #include <errno.h>
@@ -75,6 +76,11 @@ static void close_side(struct gate *g, struct side *side, bool hard)
 		(void)setsockopt(
 			side->w.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	closep(&side->w.fd);
+}
+
+void stream_drop_net(struct stream *s)
+{
+	close_side(s->g, &s->net, true);
 }
 
 static void close_all(struct stream *s, bool hard)
@@ -415,6 +421,7 @@ static void on_guest(struct loop *l, struct watch *w, uint32_t events)
 		read_head(s);
 		break;
 	case ST_ASK:
+	case ST_PROXY:
 	case ST_LOOKUP:
 	case ST_DIAL:
 		/* Watched for nothing but the hang-up. */
@@ -453,6 +460,8 @@ static void on_net(struct loop *l, struct watch *w, uint32_t events)
 		open_event(s, &s->net, events);
 	else if (s->state == ST_UDP)
 		udp_event(s, &s->net, events);
+	else if (s->state == ST_PROXY)
+		through_event(s);
 }
 
 static void on_timer(struct loop *l, struct timer *t)

@@ -31,6 +31,7 @@ enum stream_state {
 	ST_RELAY,
 	ST_OPEN, /* its requests are read: open.h */
 	ST_DENY,
+	ST_PROXY, /* the host's proxy is asked (through.h) */
 	ST_UDP,   /* datagrams (udp.h) */
 	ST_ASK,   /* a person decides (ask.h) */
 	ST_KNOCK, /* a published port: the guest is being asked */
@@ -58,6 +59,8 @@ struct stream {
 	bool sniffing; /* the first bytes of the guest are not judged yet */
 	bool judged;   /* rules look at its methods or paths */
 	bool throttled;
+	bool through;    /* the host's proxy */
+	unsigned step;   /* ST_PROXY: of the talk */
 	bool approved;   /* by a person, only this once */
 	bool no_rule;    /* refused because no rule allows it */
 	uint16_t status; /* of the HTTP answer to a refused stream */
@@ -90,6 +93,7 @@ void streams_done(struct gate *g);
 void stream_wait(struct stream *s, enum stream_state state);
 void stream_relay(struct stream *s, int fd); /* takes the connection over */
 void stream_refuse(struct stream *s);
+void stream_drop_net(struct stream *s);
 void stream_note(struct stream *s, const char *verdict, const char *reason);
 
 /* For open.c: what a side waits for; tokens; the end after the last word. */

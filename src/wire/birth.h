@@ -55,6 +55,8 @@ enum birth_tag {
 	BT_GATE_RATE_UP = 65,   /* u64 bytes a second, 0 = no limit */
 	BT_GATE_RATE_DOWN = 66, /* u64 */
 	BT_GATE_QUOTA = 67,     /* u64 bytes, 0 = no limit */
+	BT_GATE_PROXY = 70,     /* str: the host's proxy; see gate/upstream.h */
+	BT_GATE_NO_PROXY = 71,  /* str */
 	BT_GATE_ASK = 69,       /* u32: 1 = ask about what no rule speaks of */
 	BT_GATE_RUN = 68,       /* u32 fd index: O_PATH dir with vsock.sock */
 	BT_GATE_KEYS = 72,      /* u32 fd index, optional: as in KEYS, gate.h */

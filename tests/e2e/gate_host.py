@@ -7,7 +7,7 @@ TAP. Usage: gate_host.py PATH-TO-cove-gate
 """
 from gate_lib import *
 
-enter("127.0.0.1 web.test fronted.test only.test deep.a.test\n"
+enter("127.0.0.1 localhost web.test fronted.test only.test deep.a.test\n"
       "127.0.0.1 rebound.test\n::1 web.test\n")
 
 serve_http(http.server.ThreadingHTTPServer, "127.0.0.1")
@@ -228,6 +228,103 @@ while g.stats()[10] > 0 and time.monotonic() < deadline:
 check("no stream is left", g.stats()[10] == 0, g.stats())
 check("descriptors are given back",
       len(os.listdir(f"/proc/{g.proc.pid}/fd")) < 24)
+
+# The host's proxy.
+said = []
+
+
+def pump(a, b):
+    try:
+        while d := a.recv(65536):
+            b.sendall(d)
+        b.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def join(client, port):
+    s = socket.create_connection(("127.0.0.1", port))
+    back = threading.Thread(target=pump, args=(s, client), daemon=True)
+    back.start()
+    pump(client, s)
+    back.join()
+
+
+class Connect(socketserver.BaseRequestHandler):
+    def handle(self):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        said.append(head)
+        if b"refuse" in head:
+            self.request.sendall(b"HTTP/1.1 407 Who are you\r\n\r\n")
+            return
+        self.request.sendall(b"HTTP/1.1 200 fine\r\nVia: x\r\n\r\n")
+        join(self.request, int(head.split()[1].split(b":")[-1]))
+
+
+class Socks(socketserver.BaseRequestHandler):
+    def take(self, n):
+        return self.request.recv(n, socket.MSG_WAITALL)
+
+    def handle(self):
+        method = self.take(3)[2]
+        self.request.sendall(bytes([5, method]))
+        if method == 2:
+            user = self.take(self.take(2)[1])
+            said.append((user, self.take(self.take(1)[0])))
+            self.request.sendall(b"\1\0")
+        kind = self.take(4)[3]
+        host = self.take(self.take(1)[0] if kind == 3 else 4)
+        port = struct.unpack(">H", self.take(2))[0]
+        said.append((host, port))
+        self.request.sendall(b"\5\0\0\1" + bytes(6))
+        join(self.request, port)
+
+
+for port, cls in ((7100, Connect), (7101, Socks)):
+    t = TcpServer(("127.0.0.1", port), cls)
+    threading.Thread(target=t.serve_forever, daemon=True).start()
+
+
+def behind(url, no=""):
+    return Gate("allow far.test\nallow refuse.test\nallow near.test\n"
+                "allow web.test\nallow 8.8.8.8\n" + LOOP,
+                extra=tlv(70, url.encode()) + tlv(71, no.encode()))
+
+
+for url in ("http://u%40x:p@127.0.0.1:7100", "socks5://us:pw@127.0.0.1:7101",
+            "socks5h://localhost:7101"):
+    del said[:]
+    p = behind(url, "near.test,.web.test")
+    s = p.dial("far.test", 7000)
+    r = s.recv(7)
+    s.sendall(b"x" * 1000)
+    s.shutdown(socket.SHUT_WR)
+    r += read_all(s)
+    check("through " + url.split("@")[-1] + ", by name", r.startswith(
+          b"banner\n") and r.endswith(b"total 1000\n")
+          and b"far.test" in str(said).encode(), (r, said))
+    if url.startswith("http"):
+        check("CONNECT is whole", said[0].startswith(
+              b"CONNECT far.test:7000 HTTP/1.1\r\nHost: far.test:7000\r\n"
+              b"Proxy-Authorization: Basic dUB4OnA=\r\n\r\n"), said)
+        r = p.get("refuse.test", 8080)
+        check("what it says is told", b"502" in r and b"407 Who" in r, r)
+    del said[:]
+    r = p.get("web.test", 8080)
+    check("NO_PROXY goes directly", b"hello" in r and not said, (r, said))
+    r = p.get("10.0.0.1", 8080)
+    check("an address is judged first", b"403" in r and not said, (r, said))
+    p.stop()
+p = behind("http://127.0.0.1:7999")
+r = p.get("far.test", 8080)
+check("a proxy that is not there", b"502" in r and b"host's proxy" in r, r)
+p.stop()
+p = behind("gopher://x")
+check("a setting nobody understands denies",
+      b"not understood" in p.get("far.test", 8080))
+p.stop()
 
 # Quota and rate.
 g.control(4, tlv(6, struct.pack("<Q", 1)))

@@ -140,7 +140,8 @@ def memfd(text):
 
 
 class Gate:
-    def __init__(self, rules, name="box"):
+    def __init__(self, rules, name="box", extra=b""):
+        self.extra = extra  # more of the birth message
         self.dir = tempfile.mkdtemp(dir=TMP)
         self.start(rules, name)
 
@@ -164,7 +165,8 @@ class Gate:
         mine, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         body = (u32(1, 1) + tlv(2, name.encode()) + u32(60, 0) + u32(61, 1)
-                + u32(62, 2) + u32(63, 3) + u32(64, 4) + u32(68, 5))
+                + u32(62, 2) + u32(63, 3) + u32(64, 4) + u32(68, 5)
+                + self.extra)
         socket.send_fds(mine, [body], [egress.fileno(), dns.fileno(),
                                        ctl.fileno(), d, p, run])
         fd = theirs.fileno()
