@@ -20,6 +20,7 @@
 #include "wire/gate.h"
 
 #define GATE_STREAMS_MAX 16384u
+#define GATE_TLS_MAX 2048u /* opened streams: some ten KiB of TLS each */
 #define GATE_SCRATCH (64u * 1024u)
 
 struct counters {
@@ -41,6 +42,7 @@ struct gate {
 	/* Made when the first stream is opened. */
 	struct tls_front *front;
 	struct tls_roots *roots;
+	size_t n_tls;
 	struct audit audit;
 	struct resolver *resolver;
 	struct upstream upstream; /* the host's proxy */

@@ -18,6 +18,8 @@ void open_free(struct open *o)
 {
 	if (!o)
 		return;
+	if (o->opened)
+		o->s->g->n_tls--;
 	for (size_t i = 0; i < 2; i++) {
 		tls_free(o->tls[i]);
 		buf_done(&o->cipher[i]);
@@ -523,9 +525,12 @@ void open_tls(struct stream *s)
 {
 	struct open *o = open_new(s);
 
-	o->tls[HTTP_CLIENT] = tls_server(s->g->front);
+	o->opened = true;
+	if (++s->g->n_tls <= GATE_TLS_MAX)
+		o->tls[HTTP_CLIENT] = tls_server(s->g->front);
 	if (!o->tls[HTTP_CLIENT]) {
-		stream_reset(s, "error", "out of memory");
+		stream_reset(
+			s, "error", "too many connections whose TLS is opened");
 		return;
 	}
 	loop_timer(&s->g->loop, &s->timer, OPEN_SETUP_MS, on_slow);

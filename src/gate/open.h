@@ -29,6 +29,7 @@ enum open_phase {
 struct open {
 	struct stream *s;
 	enum open_phase phase;
+	bool opened;          /* counts in n_tls */
 	struct http_pipe *io; /* of the protocol in use; from OPEN_TALK on */
 	struct http_proxy *h1;
 	struct tls_conn *tls[2]; /* by enum http_side; NULL: plain */
