@@ -225,7 +225,6 @@ static int on_config(void *arg, const void *p, size_t len, struct err *err)
 	struct agent *a = arg;
 	int r;
 
-	spare_drop(&a->server.sessions.spare);
 	config_done(&a->config);
 	r = config_parse(p, len, &a->config, err);
 	r = r ? r : apply(a, err);

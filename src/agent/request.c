@@ -98,10 +98,6 @@ int request_parse(uint8_t type, const void *p, size_t len, struct request *ret,
 	r = check(type, &q, err);
 	if (r < 0)
 		return r;
-	if (type == AF_EXEC) {
-		q.body = memcpy(xcalloc(1, len), p, len);
-		q.body_len = len;
-	}
 	*ret = q;
 	q = (struct request){0};
 	return 0;
@@ -114,7 +110,6 @@ void request_done(struct request *r)
 	free(r->cwd);
 	free(r->user);
 	free(r->path);
-	free(r->body);
 	*r = (struct request){0};
 }
 

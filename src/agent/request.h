@@ -20,8 +20,6 @@ struct request {
 	uint32_t signo;
 	uint32_t rows;
 	uint32_t cols;
-	void *body; /* EXEC: what it was parsed from */
-	size_t body_len;
 };
 
 /*

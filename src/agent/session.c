@@ -27,6 +27,7 @@ struct session {
 	struct list link;
 	struct sessions *m;
 	struct client *client; /* NULL while nobody is attached */
+	struct launch *launch;
 	struct replay *replay; /* NULL unless the session may be detached */
 	struct strv argv;
 	uint32_t id;
@@ -69,6 +70,9 @@ static void session_free(struct session *s)
 	}
 	if (s->client)
 		s->client->session = NULL;
+	/* One that has not ended may still be about to execute. */
+	if (s->ended)
+		launch_free(s->launch);
 	replay_free(s->replay);
 	strv_done(&s->argv);
 	list_del(&s->link);
@@ -78,14 +82,12 @@ static void session_free(struct session *s)
 void sessions_init(
 	struct sessions *m, struct loop *l, const struct spawn_env *env)
 {
-	*m = (struct sessions){.loop = l};
-	spare_init(&m->spare, env);
+	*m = (struct sessions){.loop = l, .env = env};
 	list_init(&m->list);
 }
 
 void sessions_done(struct sessions *m)
 {
-	spare_drop(&m->spare);
 	list_for_each_safe (it, &m->list)
 		session_free(list_entry(it, struct session, link));
 }
@@ -191,7 +193,6 @@ static void linger_over(struct loop *l, struct timer *t);
 static void check_task(struct loop *l, struct task *t)
 {
 	struct session *s = container_of(t, struct session, check);
-	struct sessions *m = s->m;
 	bool keep;
 
 	if (!s->ended)
@@ -208,12 +209,9 @@ static void check_task(struct loop *l, struct task *t)
 	if (s->client)
 		send_exit(s);
 	if (keep)
-		keep_ended(m);
+		keep_ended(s->m);
 	else
 		session_free(s);
-	/* While the client is busy with the answer. */
-	if (!m->closed)
-		spare_make(&m->spare);
 }
 
 /* ---- output ---- */
@@ -437,6 +435,7 @@ int session_start(struct sessions *m, const struct request *req,
 	struct client *c, struct err *err)
 {
 	_cleanup_(stdfds_done) struct stdfds io = STDFDS_NONE;
+	struct launch *launch;
 	struct session *s;
 	pid_t pid;
 	int r;
@@ -450,10 +449,11 @@ int session_start(struct sessions *m, const struct request *req,
 	r = stdfds_open(req, &io);
 	if (r < 0)
 		return err_sys(err, -r, "exec: open stdio");
-	pid = spare_exec(&m->spare, req, &io.child);
-	if (pid < 0)
-		return err_sys(err, -pid, "exec: fork");
+	r = launch_start(m->env, req, &io.child, &launch, &pid);
+	if (r < 0)
+		return err_sys(err, -r, "exec: fork");
 	s = session_new(m, req, &io, pid);
+	s->launch = launch;
 	bind_client(s, c);
 	if (!s->client)
 		session_client_gone(s);
@@ -564,16 +564,8 @@ int sessions_list(struct sessions *m, struct stream *to)
 	return r;
 }
 
-void sessions_close(struct sessions *m)
-{
-	m->closed = true;
-	spare_drop(&m->spare);
-}
-
 bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus)
 {
-	if (spare_reaped(&m->spare, pid))
-		return true;
 	list_for_each (it, &m->list) {
 		struct session *s = list_entry(it, struct session, link);
 

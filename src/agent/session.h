@@ -22,8 +22,8 @@
 #ifndef AGENT_SESSION_H
 #define AGENT_SESSION_H
 
+#include "agent/launch.h"
 #include "agent/replay.h"
-#include "agent/spare.h"
 #include "agent/stream.h"
 
 #define SESSIONS_MAX 256u      /* running at once */
@@ -49,7 +49,7 @@ typedef void client_more_fn(struct client *c);
 
 struct sessions {
 	struct loop *loop;
-	struct spare spare;
+	const struct spawn_env *env;
 	struct list list;
 	unsigned int n_running;
 	uint32_t next_id;
@@ -92,7 +92,5 @@ void session_resume(struct session *s);
 bool sessions_reaped(struct sessions *m, pid_t pid, int wstatus);
 /* SIGHUP to sessions with a terminal: shells ignore SIGTERM. */
 void sessions_hangup_ttys(struct sessions *m);
-/* No new ones: the sandbox goes down. */
-void sessions_close(struct sessions *m);
 
 #endif

@@ -15,11 +15,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define EXIT_CANNOT 126
-#define EXIT_NOT_FOUND 127
-#define DEFAULT_PATH \
-	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /*
  * Born in the cgroup: moving a running process there costs a grace period of
  * the kernel, which is most of the time that a short command takes.
@@ -84,7 +79,7 @@ static int set_ids(const struct account *a)
 	return 0;
 }
 
-static int find_account(const struct spawn_env *env, const char *spec,
+int spawn_account(const struct spawn_env *env, const char *spec,
 	struct account *ret, struct err *err)
 {
 	if (!spec)
@@ -95,7 +90,7 @@ static int find_account(const struct spawn_env *env, const char *spec,
 int spawn_become(const struct spawn_env *env, const char *spec,
 	struct account *ret, struct err *err)
 {
-	int r = find_account(env, spec, ret, err);
+	int r = spawn_account(env, spec, ret, err);
 
 	if (r < 0)
 		return r;
@@ -111,7 +106,7 @@ static void set_env(struct strv *env, const char *key, const char *value)
 void spawn_environ(const struct config *c, const struct request *req,
 	const struct account *who, struct strv *ret)
 {
-	set_env(ret, "PATH", DEFAULT_PATH);
+	set_env(ret, "PATH", SPAWN_PATH);
 	set_env(ret, "HOME", who->home);
 	if (who->name[0]) {
 		set_env(ret, "USER", who->name);
@@ -168,126 +163,4 @@ int spawn_lookup(const char *name, const char *path, char **ret)
 		if (!*p)
 			return refused ? -EACCES : -ENOENT;
 	}
-}
-
-static _Noreturn void die(int status, const struct err *err)
-{
-	dprintf(STDERR_FILENO, "cove: %s\n", err->text);
-	_exit(status);
-}
-
-/*
- * The default directory is a wish: the home directory and then / do as well.
- * One that was asked for is not.
- */
-static void enter_dir(const struct spawn_env *env, const struct request *req,
-	const struct account *who)
-{
-	const char *work = env->config->workdir;
-	struct err err = {0};
-
-	if (req->cwd) {
-		if (chdir(req->cwd) == 0)
-			return;
-		err_sys(&err, errno, "cannot enter directory '%s'", req->cwd);
-		die(EXIT_CANNOT, &err);
-	}
-	if (work && chdir(work) == 0)
-		return;
-	if (chdir(who->home) < 0 && chdir("/") < 0)
-		_exit(EXIT_CANNOT);
-}
-
-static _Noreturn void exec_program(
-	const struct request *req, char **envp, const char *path)
-{
-	_cleanup_free_ char *file = NULL;
-	struct err err = {0};
-	int r = spawn_lookup(req->argv.v[0], path ? path : DEFAULT_PATH, &file);
-
-	if (r == 0) {
-		execve(file, req->argv.v, envp);
-		r = -errno;
-	}
-	if (r == -ENOENT || r == -ENOTDIR) {
-		err_set(&err, ENOENT, "%s: not found", req->argv.v[0]);
-		die(EXIT_NOT_FOUND, &err);
-	}
-	err_sys(&err, -r, "cannot execute %s", req->argv.v[0]);
-	die(EXIT_CANNOT, &err);
-}
-
-static void wire_stdio(const struct spawn_io *io)
-{
-	(void)setsid();
-	if (io->tty)
-		(void)ioctl(io->in, TIOCSCTTY, 0);
-	if (dup2(io->in, 0) < 0 || dup2(io->out, 1) < 0 || dup2(io->err, 2) < 0)
-		_exit(EXIT_CANNOT);
-	close_from(3);
-}
-
-static void give(int fd, uid_t uid, gid_t gid)
-{
-	if (fchown(fd, uid, gid) < 0)
-		log_debug("fchown: %d", errno);
-}
-
-/*
- * So that /dev/stdout and the terminal can be opened again after the switch of
- * user. Group 5 is "tty" everywhere. /dev/null is not ours to give.
- */
-static void give_stdio(
-	const struct account *who, const struct request *req, bool tty)
-{
-	if (tty) {
-		give(0, who->uid, 5);
-		return;
-	}
-	if (req->flags & EX_STDIN)
-		give(0, who->uid, who->gid);
-	give(1, who->uid, who->gid);
-	give(2, who->uid, who->gid);
-}
-
-void spawn_prepare(const struct spawn_env *env, const struct request *req,
-	struct account *ret_who, struct strv *ret_env)
-{
-	struct err err = {0};
-
-	if (find_account(env, req->user, ret_who, &err) < 0)
-		die(EXIT_CANNOT, &err);
-	spawn_environ(env->config, req, ret_who, ret_env);
-}
-
-_Noreturn void spawn_run(const struct spawn_env *env, const struct request *req,
-	const struct spawn_io *io)
-{
-	struct account who = {0};
-	struct strv envv = {0};
-	struct err err = {0};
-	int r;
-
-	wire_stdio(io);
-	spawn_prepare(env, req, &who, &envv);
-	if (env->guest)
-		give_stdio(&who, req, io->tty);
-	r = set_ids(&who);
-	if (r < 0) {
-		err_sys(&err, -r, "cannot become user %u", who.uid);
-		die(EXIT_CANNOT, &err);
-	}
-	umask(022);
-	enter_dir(env, req, &who);
-	exec_program(req, envv.v, strv_getenv(&envv, "PATH"));
-}
-
-pid_t spawn_exec(const struct spawn_env *env, const struct request *req,
-	const struct spawn_io *io)
-{
-	pid_t pid = spawn_fork(env, -1);
-
-	if (pid == 0)
-		spawn_run(env, req, io);
-	return pid;
 }

@@ -8,10 +8,10 @@
 #define AGENT_STDFDS_H
 
 #include "agent/request.h"
-#include "agent/spawn.h"
+#include "agent/launch.h"
 
 struct stdfds {
-	struct spawn_io child;
+	struct launch_io child;
 	int in;     /* -1 without EX_STDIN */
 	int out[2]; /* stdout and stderr; a terminal has only the first */
 };
