@@ -7,8 +7,8 @@
 #ifndef AGENT_STDFDS_H
 #define AGENT_STDFDS_H
 
-#include "agent/request.h"
 #include "agent/launch.h"
+#include "agent/request.h"
 
 struct stdfds {
 	struct launch_io child;
