@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 /* Memory, time, the end; a thread that is just starting has two calls more. */
@@ -275,6 +276,7 @@ static int allow_checked(scmp_filter_ctx ctx)
 	const struct scmp_arg_cmp no_exec =
 		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	const struct scmp_arg_cmp unix_only = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+	const struct scmp_arg_cmp set_name = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
 	int r = seccomp_rule_add(
 		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
 
@@ -284,9 +286,13 @@ static int allow_checked(scmp_filter_ctx ctx)
 	r = r ? r
 	      : seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, unix_only);
+	r = r ? r
+	      : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+			unix_only);
+	/* Threads say what they are. */
 	return r ? r
-		 : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair),
-			   1, unix_only);
+		 : seccomp_rule_add(
+			   ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, set_name);
 }
 
 /* TCP and UDP over IPv4 and IPv6; no raw and no packet sockets. */

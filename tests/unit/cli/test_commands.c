@@ -169,7 +169,7 @@ int main(void)
 		cmocka_unit_test(test_scripts),
 	};
 
-	setenv("COVE_HOME", "/nonexistent", 1);
+	setenv("COVE_HOME", "/proc/nonexistent", 1);
 	setenv("COVE_NO_START", "1", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

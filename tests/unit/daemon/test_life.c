@@ -245,8 +245,8 @@ static void test_refusals_before_anything_is_made(void **state)
 		{"{\"workspaces\":[{}]}", 400, "'host' is missing"},
 		{"{\"workspaces\":[{\"host\":\"rel\"}]}", 400, "absolute"},
 		{"{\"workspaces\":[{\"host\":\"/a/../b\"}]}", 400, "'..'"},
-		{"{\"workspaces\":[{\"host\":\"/nonexistent\"}]}", 404,
-			"/nonexistent"},
+		{"{\"workspaces\":[{\"host\":\"/no/such/place\"}]}", 404,
+			"/no/such/place"},
 		{"{\"workspaces\":[{\"host\":\"/dev/null\","
 		 "\"guest\":\"/x\"}]}",
 			400, "neither"},
