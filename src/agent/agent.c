@@ -149,15 +149,29 @@ static void stage(const char *name)
 	log_debug("%s at %llu ms", name, (unsigned long long)now_ms());
 }
 
-/*
- * In the child that loads the rest of the modules: nobody waits for a third of
- * a second without hardware virtualization. Until it is there, what is sent ends in the dummy, and TCP
- * tries again. The first question for a name makes it hurry.
- */
-static void redirect(void)
+/* A guest without it works, but for hosts whose TLS the gate opens. */
+static void install_trust(const struct config *c)
 {
 	struct err err = {0};
 
+	if (!c->trust || !c->trust_hash)
+		return;
+	if (trust_install("/", c->trust, c->trust_hash, &err) < 0)
+		log_error("trust: %s", err.text);
+}
+
+/*
+ * In the child that loads the rest of the modules: nobody waits for half a
+ * second without hardware virtualization. Until the redirect is there, what is
+ * sent ends in the interface, and TCP tries again. The first question for a
+ * name makes the child hurry.
+ */
+static void finish_network(void *arg)
+{
+	const struct agent *a = arg;
+	struct err err = {0};
+
+	install_trust(&a->config);
 	if (net_redirect(&err) < 0)
 		log_error("no network: %s", err.text);
 }
@@ -169,20 +183,8 @@ static void start_network(struct agent *a)
 
 	if (net_start(&a->net, &a->loop, &err) < 0)
 		log_error("no network: %s", err.text);
-	a->modules_fd = modules_load_rest(REDIRECT_MODULE, redirect);
+	a->modules_fd = modules_load_rest(REDIRECT_MODULE, finish_network, a);
 	stage("network");
-}
-
-/* A guest without it works, but for hosts whose TLS the gate opens. */
-static void apply_trust(struct config *c)
-{
-	struct err err = {0};
-
-	if (!c->trust || !c->trust_hash)
-		return;
-	if (trust_install("/", c->trust, c->trust_hash, &err) < 0)
-		log_error("trust: %s", err.text);
-	trust_environ(&c->env, trust_bundle("/"));
 }
 
 static int apply(struct agent *a, struct err *err)
@@ -201,7 +203,8 @@ static int apply(struct agent *a, struct err *err)
 	stage("identity");
 	r = r ? r : ensure_user(c, &who, err);
 	stage("user");
-	apply_trust(&a->config);
+	if (c->trust)
+		trust_environ(&a->config.env, trust_bundle("/"));
 	r = r ? r
 	      : modules_load_late(
 			c->n_mounts ? SHARE_MODULE : LINK_MODULE, err);

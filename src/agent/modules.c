@@ -111,7 +111,7 @@ int modules_load_late(const char *last, struct err *err)
 	return late_fd < 0 ? 0 : modules_load(late_fd, last, err);
 }
 
-int modules_load_rest(const char *last, void (*ready)(void))
+int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg)
 {
 	_cleanup_close_ int fd = TAKE_FD(late_fd);
 	struct err err = {0};
@@ -119,7 +119,7 @@ int modules_load_rest(const char *last, void (*ready)(void))
 
 	/* A kernel with everything built in has nothing to wait for. */
 	if (fd < 0) {
-		ready();
+		ready(arg);
 		return -1;
 	}
 	pid = fork();
@@ -132,7 +132,7 @@ int modules_load_rest(const char *last, void (*ready)(void))
 	(void)setpriority(PRIO_PROCESS, 0, 19);
 	if (modules_load(fd, last, &err) < 0)
 		log_error("late modules: %s", err.text);
-	ready();
+	ready(arg);
 	if (modules_load(fd, NULL, &err) < 0)
 		log_error("late modules: %s", err.text);
 	_exit(0);

@@ -24,9 +24,9 @@ int modules_load_late(const char *last, struct err *err);
 /*
  * Loads the rest in a child of the lowest priority: what a short command does
  * not use, it does not pay for. After the module named last the child calls
- * ready(). A pidfd of it for who does want to wait, or -1.
+ * ready(arg). A pidfd of it for who does want to wait, or -1.
  */
-int modules_load_rest(const char *last, void (*ready)(void));
+int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg);
 /* Somebody wants what they bring: the child may use the processor now. */
 void modules_hurry(void);
 /* True when the process was that child. */

@@ -39,14 +39,18 @@ static void make_dirs(char *path)
 	}
 }
 
+/* Not synced: it is made again at the next start. */
 static int write_file(
 	const char *root, const char *to, const char *cert, struct err *err)
 {
 	_cleanup_free_ char *path = below(root, to);
+	_cleanup_close_ int fd = -1;
 	int r;
 
 	make_dirs(path);
-	r = fd_replace_at(AT_FDCWD, path, cert, strlen(cert), 0644);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		0644);
+	r = fd < 0 ? -errno : fd_write_all(fd, cert, strlen(cert));
 	return r < 0 ? err_sys(err, -r, "%s", to) : 0;
 }
 
