@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static struct peer peer;
@@ -560,6 +561,16 @@ static void test_many_at_once(void **state)
 	}
 }
 
+/* Both ends of everything are ours here. */
+static void many_descriptors(void)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &r), 0);
+	r.rlim_cur = MIN(r.rlim_max, (rlim_t)8192);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
 static void test_too_many_sessions(void **state)
 {
 	_cleanup_(result_done) struct result r;
@@ -732,5 +743,6 @@ int main(void)
 	int r = cmocka_run_group_tests(tests, setup, teardown);
 
 	/* With an agent of its own: nothing of the others counts. */
+	many_descriptors();
 	return r + cmocka_run_group_tests(alone, setup, teardown);
 }

@@ -729,5 +729,7 @@ int main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	alarm(120); /* a hang is a failure */
+	/* Whatever nohup(1) or the like has left us with. */
+	(void)signal(SIGHUP, SIG_DFL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
