@@ -404,8 +404,7 @@ static int run(const struct call *call)
 
 const struct command cmd_policy = {
 	.name = "policy",
-	.args = "init|allow|deny|rm|ls|check|log|pending|approve|reject|ask|"
-		"reset [ARGUMENT...]",
+	.args = "ACTION [ARGUMENT...]",
 	.help = "say what sandboxes may connect to",
 	.about = "Without a rule nothing leaves a sandbox. init PRESET chooses "
 		 "the list to begin with: open, balanced or closed. allow and "

@@ -28,9 +28,8 @@ static const struct opt opts[] = {
 	{"sandbox", 's', OPT_STR, offsetof(struct secret_opts, sandbox), "NAME",
 		"only this sandbox, not all", 0, 0, "sandbox"},
 	{"env", 'e', OPT_STR, offsetof(struct secret_opts, env), "VAR",
-		"set: take the value from this variable; set-custom: the "
-		"guest's variable",
-		0, 0, NULL},
+		"set: read it from here; set-custom: the guest's name", 0, 0,
+		NULL},
 	{"host", 0, OPT_STR, offsetof(struct secret_opts, hosts), "HOST,...",
 		"set-custom: where it may go", 0, 0, NULL},
 	{"header", 0, OPT_STR, offsetof(struct secret_opts, header), "NAME",

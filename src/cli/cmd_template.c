@@ -268,7 +268,7 @@ static int run(const struct call *call)
 
 const struct command cmd_template = {
 	.name = "template",
-	.args = "ls|inspect|rm|import|pull|build|save|load|login|logout [ARG...]",
+	.args = "ACTION [ARGUMENT...]",
 	.help = "make and manage what sandboxes are made from",
 	.about =
 		"ls lists the templates, inspect NAME tells about one, rm "

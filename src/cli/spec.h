@@ -96,9 +96,7 @@ struct run_opts {
 			"most bytes it may send and receive, together", 1,    \
 			SPEC_SIZE_MAX, NULL),                                 \
 		SPEC_OPT("ask", 0, OPT_FLAG, ask, NULL,                       \
-			"ask me about targets no rule speaks of (cove "       \
-			"policy pending)",                                    \
-			0, 0, NULL),                                          \
+			"ask me about what no rule speaks of", 0, 0, NULL),   \
 		SPEC_OPT("engine", 0, OPT_STR, engine, "ENGINE",              \
 			"auto, kvm or qemu; default auto", 0, 0,              \
 			"auto kvm qemu"),                                     \

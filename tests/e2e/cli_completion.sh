@@ -27,7 +27,7 @@ is "options" "$(complete_line run --d)" "--detach --detach-keys --disk --docker-
 is "values of an option" "$(complete_line run --engine '')" "auto kvm qemu"
 is "by its letter too" "$(complete_line logs -s '')" "console events"
 is "actions" "$(complete_line daemon st)" "start status stop"
-is "commands of help" "$(complete_line help "do")" "doctor"
+is "commands of help" "$(complete_line help "do")" "docker docker-env doctor"
 mkdir -p "$W/dir-one" && touch "$W/file"
 is "directories" "$(complete_line run ./)" "./dir-one"
 is "nothing after --" "$(complete_line run -- '')" ""
