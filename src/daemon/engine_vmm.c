@@ -11,7 +11,8 @@
  */
 static const char cmdline[] =
 	"console=ttyS0 quiet reboot=a panic=-1 cryptomgr.notests "
-	"random.trust_cpu=on 8250.nr_uarts=1 pci=off";
+	"random.trust_cpu=on 8250.nr_uarts=1 pci=off lsm=landlock "
+	"init_on_alloc=0 nowatchdog";
 
 static int disk(struct birth *b, const char *path, const char *serial, bool ro,
 	struct err *err)
