@@ -428,21 +428,32 @@ struct bound {
 	bool open;
 };
 
+static void bind_name(struct bound *b, const struct hostname *name)
+{
+	if (b->n < NAMES_MAX_BOUND)
+		b->t[b->n++].name = *name;
+	else
+		b->open = true;
+}
+
 static void bind_target(struct bound *b, const struct policy_target *t)
 {
+	struct hostname host;
+
 	switch (t->kind) {
 	case TARGET_NAME:
 	case TARGET_ONE_LABEL:
 	case TARGET_SUBTREE:
-		if (b->n < NAMES_MAX_BOUND)
-			b->t[b->n++] = *t;
-		else
-			b->open = true;
+		bind_name(b, &t->name);
+		break;
+	case TARGET_HOST:
+		if (name_parse(POLICY_HOST_NAME, strlen(POLICY_HOST_NAME),
+			    &host) == 0)
+			bind_name(b, &host);
 		break;
 	case TARGET_ANY:
 		b->open = true;
 		break;
-	case TARGET_HOST:
 	case TARGET_CIDR:
 		break; /* no certificate names them */
 	}
