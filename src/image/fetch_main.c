@@ -167,7 +167,6 @@ static int resolve(struct job *j, const char *host, const char *port)
 
 static int resolve_url(struct job *j, const char *url)
 {
-	_cleanup_free_ char *bare = NULL;
 	CURLU *u = curl_url();
 	char *host = NULL, *port = NULL;
 	int r = -EINVAL;

@@ -227,6 +227,13 @@ static bool offer(SSL *ssl, unsigned protocols)
 	return n == 0 || SSL_set_alpn_protos(ssl, list, n) == 0;
 }
 
+/* The macro for it casts const away. */
+static bool set_server_name(SSL *ssl, const char *name)
+{
+	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+		       TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)name) == 1;
+}
+
 struct tls_conn *tls_client(
 	struct tls_roots *r, const char *name, unsigned protocols)
 {
@@ -235,8 +242,7 @@ struct tls_conn *tls_client(
 	if (!c)
 		return NULL;
 	SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (SSL_set1_host(c->ssl, name) &&
-		SSL_set_tlsext_host_name(c->ssl, name) &&
+	if (SSL_set1_host(c->ssl, name) && set_server_name(c->ssl, name) &&
 		offer(c->ssl, protocols))
 		return c;
 	tls_free(c);

@@ -227,7 +227,7 @@ static void test_ref(void **state)
 static void test_ref_refused(void **state)
 {
 	static const char *const bad[] = {"", "A", "a b", "a/../b", "a//b",
-		"/a", "a/", "a:", "a:.x", "a@sha256:12", "a@md5:" HEX,
+		"/a", "a/", "a:", "a:.x", "a@sha256:12", ("a@md5:" HEX),
 		"reg.io/a?x=y", "reg.io:1@x/a", "ex ample.org/a", "a\nb",
 		"http://example.org/a", "a:b c"};
 	struct image_ref r;
