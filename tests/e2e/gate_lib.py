@@ -188,8 +188,9 @@ class Gate:
 
     def connect(self, name):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
+        # With a timeout connect() would not wait for room in a full queue.
         s.connect(f"{self.dir}/{name}")
+        s.settimeout(10)
         return s
 
     def control(self, kind, body=b"", fds=()):
