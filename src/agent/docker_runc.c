@@ -5,6 +5,7 @@
  */
 #include "agent/docker_spec.h"
 #include "agent/spawn.h"
+#include "agent/trust.h"
 #include "base/fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +16,7 @@
 
 #include <linux/openat2.h>
 
-#define REAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-/* The authority of the gate, which the agent puts here when there is one. */
-#define TRUST_FILE "/usr/local/share/ca-certificates/cove.crt"
+/* What trust.h's certificate is called in a container's bundle. */
 #define BUNDLE_NAME "cove-ca.crt"
 #define BUNDLE_MAX (4u * 1024u * 1024u)
 /* Where containerd keeps what runs: an exec finds its container's bundle. */
@@ -163,8 +162,8 @@ _Noreturn void docker_runc(int argc, char **argv)
 	char *file;
 
 	change(argc, argv);
-	if (spawn_lookup("runc", REAL_PATH, &file) == 0)
+	if (spawn_lookup("runc", SPAWN_PATH, &file) == 0)
 		execv(file, argv);
-	fprintf(stderr, "runc: not found in " REAL_PATH "\n");
+	fprintf(stderr, "runc: not found in " SPAWN_PATH "\n");
 	_exit(127);
 }

@@ -30,19 +30,13 @@ static bool is_named(const char *file, const char *name)
 		streq(dash + 1 + len, ".ko");
 }
 
-/* A dummy0 of its own, to be removed again, costs a grace period. */
-static const char *params_of(const char *file)
-{
-	return is_named(file, "dummy") ? "numdummies=0" : "";
-}
-
 static int load_one(int dirfd, const char *name)
 {
 	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, params_of(name), 0) < 0)
+	if (syscall(SYS_finit_module, fd, "", 0) < 0)
 		return -errno;
 	return 0;
 }

@@ -2,29 +2,14 @@
 #include "daemon/authority.h"
 
 #include "base/fd.h"
+#include "daemon/sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #define KEY_FILE "ca.key"
 #define CERT_FILE "ca.crt"
 #define TEXT_MAX 65536u
-
-static int open_dir(struct daemon *d, int *ret, struct err *err)
-{
-	_cleanup_free_ char *path = xasprintf("%s/ca", d->paths.state);
-	int r = paths_make(path, err);
-	int fd;
-
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "%s", path);
-	*ret = fd;
-	return 0;
-}
 
 /* The key first: a certificate without its key would be of no use. */
 static int make(int dir, struct ca_text *t, struct err *err)
@@ -48,7 +33,7 @@ static int load(struct daemon *d, struct ca_text *ret, struct err *err)
 {
 	struct ca_text t = {NULL, NULL};
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, &dir, err);
+	int r = daemon_open_dir(d, "ca", NULL, &dir, err);
 	ssize_t n = 0;
 
 	if (r < 0)

@@ -9,11 +9,11 @@
 #include "wire/gate.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#define POLICY_DIR "policy"
 #define RULES_FILE "rules"
 #define PRESET_FILE "preset"
 
@@ -43,27 +43,6 @@ static const struct preset *find_preset(const char *name)
 	return NULL;
 }
 
-static char *dir_of(struct daemon *d, const struct sandbox *sb)
-{
-	return sb ? sandbox_dir(sb) : xasprintf("%s/policy", d->paths.state);
-}
-
-static int open_dir(
-	struct daemon *d, const struct sandbox *sb, int *ret, struct err *err)
-{
-	_cleanup_free_ char *path = dir_of(d, sb);
-	int r = sb ? 0 : paths_make(path, err);
-	int fd;
-
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "%s", path);
-	*ret = fd;
-	return 0;
-}
-
 const char *policies_preset(struct daemon *d)
 {
 	_cleanup_free_ char *text = NULL;
@@ -71,7 +50,7 @@ const char *policies_preset(struct daemon *d)
 	const struct preset *p;
 	ssize_t n;
 
-	if (open_dir(d, NULL, &dir, NULL) < 0)
+	if (daemon_open_dir(d, POLICY_DIR, NULL, &dir, NULL) < 0)
 		return "closed";
 	n = fd_slurp_at(dir, PRESET_FILE, 64, &text);
 	if (n == -ENOENT)
@@ -87,7 +66,7 @@ static int add_file(struct daemon *d, const struct sandbox *sb,
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, sb, &dir, err);
+	int r = daemon_open_dir(d, POLICY_DIR, sb, &dir, err);
 	ssize_t n;
 
 	if (r < 0)
@@ -193,7 +172,7 @@ static int write_rules(struct daemon *d, struct sandbox *sb,
 {
 	_cleanup_(buf_done) struct buf b;
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, sb, &dir, err);
+	int r = daemon_open_dir(d, POLICY_DIR, sb, &dir, err);
 
 	buf_init(&b, GATE_POLICY_MAX / 2);
 	if (r < 0)
@@ -217,7 +196,7 @@ int policies_set_preset(struct daemon *d, const char *name, struct err *err)
 		return err_set(err, EINVAL,
 			"no preset '%.40s'; there are: open, balanced, closed",
 			name);
-	r = open_dir(d, NULL, &dir, err);
+	r = daemon_open_dir(d, POLICY_DIR, NULL, &dir, err);
 	if (r < 0)
 		return r;
 	r = fd_replace_at(dir, PRESET_FILE, line, strlen(line), 0600);

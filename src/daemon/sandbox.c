@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +76,23 @@ char *sandbox_run_dir(const struct sandbox *sb)
 char *sandbox_dir(const struct sandbox *sb)
 {
 	return xasprintf("%s/sandboxes/%s", sb->d->paths.state, sb->row.id);
+}
+
+int daemon_open_dir(struct daemon *d, const char *name,
+	const struct sandbox *sb, int *ret, struct err *err)
+{
+	_cleanup_free_ char *path =
+		sb ? sandbox_dir(sb) : xasprintf("%s/%s", d->paths.state, name);
+	int r = sb ? 0 : paths_make(path, err);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "%s", path);
+	*ret = fd;
+	return 0;
 }
 
 void sandbox_observe(struct sandbox *sb, struct observer *o)

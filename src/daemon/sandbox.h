@@ -174,6 +174,13 @@ void sandbox_engine_gone(struct sandbox *sb);
 void sandbox_finish_remove(struct sandbox *sb);
 char *sandbox_run_dir(const struct sandbox *sb);
 char *sandbox_dir(const struct sandbox *sb);
+/*
+ * The directory of sb, or without one the daemon's own of that name below the
+ * state directory, made if need be. The descriptor is the caller's. 0 or
+ * -errno with text.
+ */
+int daemon_open_dir(struct daemon *d, const char *name,
+	const struct sandbox *sb, int *ret, struct err *err);
 /* Removes a directory tree below our own directories; missing is fine. */
 int remove_tree(const char *path, struct err *err);
 

@@ -11,13 +11,13 @@
 #include "wire/gate.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define SEALED_FILE "sealed"
 #define OWN_FILE "secrets" /* in a sandbox's directory */
+#define SECRET_DIR "secret"
 #define KEY_FILE "key"
 #define NAMES_MAX_BOUND 64u /* more names than this: the signer is not bound */
 
@@ -44,30 +44,13 @@ static uint8_t *locked(size_t len)
 
 /* ---- files ---- */
 
-static int open_dir(
-	struct daemon *d, const struct sandbox *sb, int *ret, struct err *err)
-{
-	_cleanup_free_ char *path =
-		sb ? sandbox_dir(sb) : xasprintf("%s/secret", d->paths.state);
-	int r = sb ? 0 : paths_make(path, err);
-	int fd;
-
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "%s", path);
-	*ret = fd;
-	return 0;
-}
-
 /* make: when there is none. A key that is lost loses what it sealed. */
 static int read_key(struct daemon *d, bool make,
 	uint8_t key[crypto_secretbox_KEYBYTES], struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, NULL, &dir, err);
+	int r = daemon_open_dir(d, SECRET_DIR, NULL, &dir, err);
 	ssize_t n;
 
 	if (r < 0)
@@ -125,7 +108,7 @@ static int load(struct daemon *d, const struct sandbox *sb, struct text *ret,
 {
 	_cleanup_free_ char *box = NULL;
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, sb, &dir, err);
+	int r = daemon_open_dir(d, SECRET_DIR, sb, &dir, err);
 	ssize_t n;
 
 	if (r < 0)
@@ -148,7 +131,7 @@ static int save(struct daemon *d, const struct sandbox *sb,
 	_cleanup_free_ uint8_t *box = xcalloc(1, len);
 	uint8_t *key = locked(crypto_secretbox_KEYBYTES);
 	_cleanup_close_ int dir = -1;
-	int r = open_dir(d, sb, &dir, err);
+	int r = daemon_open_dir(d, SECRET_DIR, sb, &dir, err);
 
 	r = r ? r : read_key(d, true, key, err);
 	if (r == 0) {

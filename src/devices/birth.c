@@ -4,31 +4,9 @@
 #include "base/fd.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
-/* The descriptors of the message; what nobody claims is closed. */
-struct passed {
-	int fd[FD_PASS_MAX];
-	size_t n;
-};
-
-static void passed_done(struct passed *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		closep(&p->fd[i]);
-}
-
-static int claim(const struct tlv *t, struct passed *p, int *ret)
-{
-	uint32_t i;
-
-	if (tlv_u32(t, &i) < 0 || i >= p->n || p->fd[i] < 0 || *ret >= 0)
-		return -EBADMSG;
-	*ret = TAKE_FD(p->fd[i]);
-	return 0;
-}
-
-static int read_export(struct birth *b, const struct tlv *t, struct passed *p)
+static int read_export(
+	struct birth *b, const struct tlv *t, struct birth_fds *p)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
 	struct birth_export *e = &b->exports[b->n_exports];
@@ -41,7 +19,7 @@ static int read_export(struct birth *b, const struct tlv *t, struct passed *p)
 	b->n_exports++;
 	while ((r = tlv_next(&it, &f)) > 0) {
 		if (f.tag == BE_FD)
-			r = claim(&f, p, &e->fd);
+			r = birth_claim(&f, p, &e->fd);
 		else if (f.tag == BE_NAME && !e->name)
 			r = tlv_str(&f, 255, &e->name);
 		else if (f.tag == BE_FLAGS)
@@ -52,7 +30,7 @@ static int read_export(struct birth *b, const struct tlv *t, struct passed *p)
 	return r < 0 || e->fd < 0 || !e->name ? -EBADMSG : 0;
 }
 
-static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
+static int read_field(struct birth *b, const struct tlv *t, struct birth_fds *p)
 {
 	uint32_t version;
 
@@ -64,17 +42,17 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 	case BT_NAME:
 		return b->name ? -EBADMSG : tlv_str(t, 255, &b->name);
 	case BT_FS_SOCKET:
-		return claim(t, p, &b->fs_sock);
+		return birth_claim(t, p, &b->fs_sock);
 	case BT_VSOCK_SOCKET:
-		return claim(t, p, &b->vsock_sock);
+		return birth_claim(t, p, &b->vsock_sock);
 	case BT_VSOCK_LISTEN:
-		return claim(t, p, &b->vsock_listen);
+		return birth_claim(t, p, &b->vsock_listen);
 	case BT_RUN_DIR:
-		return claim(t, p, &b->run_dir);
+		return birth_claim(t, p, &b->run_dir);
 	case BT_CONSOLE:
-		return claim(t, p, &b->console);
+		return birth_claim(t, p, &b->console);
 	case BT_CONSOLE_LOG:
-		return claim(t, p, &b->console_log);
+		return birth_claim(t, p, &b->console_log);
 	case BT_EXPORT:
 		return read_export(b, t, p);
 	case BT_GUEST_UID:
@@ -86,7 +64,7 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 	}
 }
 
-static int read_all(struct birth *b, struct tlv_iter it, struct passed *p)
+static int read_all(struct birth *b, struct tlv_iter it, struct birth_fds *p)
 {
 	struct tlv t;
 	int r;
@@ -101,7 +79,7 @@ static int read_all(struct birth *b, struct tlv_iter it, struct passed *p)
 
 int birth_receive(struct birth *b, int sock, struct err *err)
 {
-	_cleanup_(passed_done) struct passed p = {.n = 0};
+	_cleanup_birth_fds_ struct birth_fds p = {.n = 0};
 	_cleanup_free_ uint8_t *msg = xcalloc(BIRTH_MAX, 1);
 	ssize_t n;
 	int r;
@@ -137,15 +115,4 @@ void birth_done(struct birth *b)
 	}
 	b->n_exports = 0;
 	free(TAKE_PTR(b->name));
-}
-
-void birth_answer(int sock, const struct err *err)
-{
-	uint8_t ok = BIRTH_OK;
-
-	/* coved may be gone already; nobody else would want to know. */
-	if (err->code)
-		(void)send(sock, err->text, strlen(err->text), MSG_NOSIGNAL);
-	else
-		(void)send(sock, &ok, 1, MSG_NOSIGNAL);
 }

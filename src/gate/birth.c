@@ -4,31 +4,8 @@
 #include "base/fd.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
-/* The descriptors of the message; what nobody claims is closed. */
-struct passed {
-	int fd[FD_PASS_MAX];
-	size_t n;
-};
-
-static void passed_done(struct passed *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		closep(&p->fd[i]);
-}
-
-static int claim(const struct tlv *t, struct passed *p, int *ret)
-{
-	uint32_t i;
-
-	if (tlv_u32(t, &i) < 0 || i >= p->n || p->fd[i] < 0 || *ret >= 0)
-		return -EBADMSG;
-	*ret = TAKE_FD(p->fd[i]);
-	return 0;
-}
-
-static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
+static int read_field(struct birth *b, const struct tlv *t, struct birth_fds *p)
 {
 	uint32_t version;
 
@@ -40,21 +17,21 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 	case BT_NAME:
 		return b->name ? -EBADMSG : tlv_str(t, 255, &b->name);
 	case BT_GATE_EGRESS:
-		return claim(t, p, &b->egress);
+		return birth_claim(t, p, &b->egress);
 	case BT_GATE_DNS:
-		return claim(t, p, &b->dns);
+		return birth_claim(t, p, &b->dns);
 	case BT_GATE_CONTROL:
-		return claim(t, p, &b->control);
+		return birth_claim(t, p, &b->control);
 	case BT_GATE_DIR:
-		return claim(t, p, &b->dir);
+		return birth_claim(t, p, &b->dir);
 	case BT_GATE_POLICY:
-		return claim(t, p, &b->policy);
+		return birth_claim(t, p, &b->policy);
 	case BT_GATE_KEYS:
-		return claim(t, p, &b->keys);
+		return birth_claim(t, p, &b->keys);
 	case BT_GATE_ROOTS:
-		return claim(t, p, &b->roots[b->roots[0] < 0 ? 0 : 1]);
+		return birth_claim(t, p, &b->roots[b->roots[0] < 0 ? 0 : 1]);
 	case BT_GATE_RUN:
-		return claim(t, p, &b->run);
+		return birth_claim(t, p, &b->run);
 	case BT_GATE_RATE_UP:
 		return tlv_u64(t, &b->rate_up);
 	case BT_GATE_RATE_DOWN:
@@ -72,7 +49,7 @@ static int read_field(struct birth *b, const struct tlv *t, struct passed *p)
 	}
 }
 
-static int read_all(struct birth *b, struct tlv_iter it, struct passed *p)
+static int read_all(struct birth *b, struct tlv_iter it, struct birth_fds *p)
 {
 	struct tlv t;
 	int r;
@@ -87,7 +64,7 @@ static int read_all(struct birth *b, struct tlv_iter it, struct passed *p)
 
 int birth_receive(struct birth *b, int sock, struct err *err)
 {
-	_cleanup_(passed_done) struct passed p = {.n = 0};
+	_cleanup_birth_fds_ struct birth_fds p = {.n = 0};
 	_cleanup_free_ uint8_t *msg = xcalloc(BIRTH_MAX, 1);
 	ssize_t n;
 	int r;
@@ -126,15 +103,4 @@ void birth_done(struct birth *b)
 	free(TAKE_PTR(b->name));
 	free(TAKE_PTR(b->proxy));
 	free(TAKE_PTR(b->no_proxy));
-}
-
-void birth_answer(int sock, const struct err *err)
-{
-	uint8_t ok = BIRTH_OK;
-
-	/* coved may be gone already; nobody else would want to know. */
-	if (err->code)
-		(void)send(sock, err->text, strlen(err->text), MSG_NOSIGNAL);
-	else
-		(void)send(sock, &ok, 1, MSG_NOSIGNAL);
 }

@@ -32,7 +32,5 @@ struct birth {
 /* Owns what it read, also after a failure: always birth_done(). */
 int birth_receive(struct birth *b, int sock, struct err *err);
 void birth_done(struct birth *b);
-/* Tells the parent that the child serves, or why it does not. */
-void birth_answer(int sock, const struct err *err);
 
 #endif

@@ -8,24 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-struct birth {
-	int fds[FD_PASS_MAX];
-	size_t n_fds;
-};
-
 static int bad(struct err *err, const char *what)
 {
 	return err_set(err, EBADMSG, "birth message: bad %s", what);
-}
-
-static int take_fd(struct birth *b, const struct tlv *t, int *ret)
-{
-	uint32_t i;
-
-	if (tlv_u32(t, &i) < 0 || i >= b->n_fds || b->fds[i] < 0 || *ret >= 0)
-		return -EBADMSG;
-	*ret = TAKE_FD(b->fds[i]);
-	return 0;
 }
 
 static int take_str(const struct tlv *t, size_t max, char **ret)
@@ -34,13 +19,13 @@ static int take_str(const struct tlv *t, size_t max, char **ret)
 }
 
 static int parse_disk_field(
-	struct birth *b, const struct tlv *t, struct config_disk *d)
+	struct birth_fds *b, const struct tlv *t, struct config_disk *d)
 {
 	uint32_t flags;
 
 	switch (t->tag) {
 	case BD_FD:
-		return take_fd(b, t, &d->fd);
+		return birth_claim(t, b, &d->fd);
 	case BD_SERIAL:
 		if (t->len >= sizeof(d->serial))
 			return -EBADMSG;
@@ -57,7 +42,7 @@ static int parse_disk_field(
 }
 
 static int parse_disk(
-	struct birth *b, const struct tlv *t, struct vmm_config *c)
+	struct birth_fds *b, const struct tlv *t, struct vmm_config *c)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
 	struct config_disk *d = &c->disk[c->n_disks];
@@ -77,7 +62,7 @@ static int parse_disk(
 }
 
 static int parse_export(
-	struct birth *b, const struct tlv *t, struct vmm_config *c)
+	struct birth_fds *b, const struct tlv *t, struct vmm_config *c)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
 	struct config_export *e = &c->export[c->n_exports];
@@ -90,7 +75,7 @@ static int parse_export(
 	c->n_exports++;
 	while ((r = tlv_next(&it, &f)) > 0) {
 		if (f.tag == BE_FD)
-			r = take_fd(b, &f, &e->fd);
+			r = birth_claim(&f, b, &e->fd);
 		else if (f.tag == BE_NAME)
 			r = take_str(&f, AGENT_NAME_MAX, &e->name);
 		else if (f.tag == BE_FLAGS)
@@ -102,17 +87,17 @@ static int parse_export(
 }
 
 static int parse_field(
-	struct birth *b, const struct tlv *t, struct vmm_config *c)
+	struct birth_fds *b, const struct tlv *t, struct vmm_config *c)
 {
 	switch (t->tag) {
 	case BT_NAME:
 		return take_str(t, 255, &c->name);
 	case BT_VMM_KVM:
-		return take_fd(b, t, &c->kvm);
+		return birth_claim(t, b, &c->kvm);
 	case BT_VMM_KERNEL:
-		return take_fd(b, t, &c->kernel);
+		return birth_claim(t, b, &c->kernel);
 	case BT_VMM_INITRD:
-		return take_fd(b, t, &c->initrd);
+		return birth_claim(t, b, &c->initrd);
 	case BT_VMM_CMDLINE:
 		return take_str(t, CMDLINE_MAX - 1, &c->cmdline);
 	case BT_VMM_MEMORY:
@@ -124,19 +109,19 @@ static int parse_field(
 	case BT_VMM_BOOT:
 		return tlv_u32(t, &c->boot);
 	case BT_VMM_CONTROL:
-		return take_fd(b, t, &c->control);
+		return birth_claim(t, b, &c->control);
 	case BT_VMM_STATUS:
-		return take_fd(b, t, &c->status);
+		return birth_claim(t, b, &c->status);
 	case BT_VMM_STATE:
-		return take_fd(b, t, &c->state);
+		return birth_claim(t, b, &c->state);
 	case BT_VMM_STATE_RAM:
-		return take_fd(b, t, &c->state_ram);
+		return birth_claim(t, b, &c->state_ram);
 	case BT_VSOCK_LISTEN:
-		return take_fd(b, t, &c->vsock_listen);
+		return birth_claim(t, b, &c->vsock_listen);
 	case BT_RUN_DIR:
-		return take_fd(b, t, &c->run_dir);
+		return birth_claim(t, b, &c->run_dir);
 	case BT_CONSOLE_LOG:
-		return take_fd(b, t, &c->console_log);
+		return birth_claim(t, b, &c->console_log);
 	case BT_EXPORT:
 		return parse_export(b, t, c);
 	case BT_GUEST_UID:
@@ -164,7 +149,7 @@ static int check(const struct vmm_config *c, struct err *err)
 	return 0;
 }
 
-static int parse(struct birth *b, const uint8_t *msg, size_t len,
+static int parse(struct birth_fds *b, const uint8_t *msg, size_t len,
 	struct vmm_config *c, struct err *err)
 {
 	struct tlv_iter it = tlv_iter(msg, len);
@@ -199,18 +184,16 @@ static struct vmm_config empty(void)
 int config_receive(int sock, struct vmm_config *ret, struct err *err)
 {
 	_cleanup_free_ uint8_t *msg = xcalloc(1, BIRTH_MAX);
-	struct birth b = {.n_fds = 0};
+	_cleanup_birth_fds_ struct birth_fds b = {.n = 0};
 	struct vmm_config c = empty();
-	ssize_t n = sock_recv_fds(
-		sock, msg, BIRTH_MAX, b.fds, FD_PASS_MAX, &b.n_fds);
+	ssize_t n =
+		sock_recv_fds(sock, msg, BIRTH_MAX, b.fd, FD_PASS_MAX, &b.n);
 	int r;
 
 	if (n < 0)
 		return err_sys(err, (int)-n,
 			"cannot read the birth message on descriptor %d", sock);
 	r = parse(&b, msg, (size_t)n, &c, err);
-	for (size_t i = 0; i < b.n_fds; i++)
-		closep(&b.fds[i]);
 	if (r < 0)
 		config_done(&c);
 	else

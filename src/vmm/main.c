@@ -47,16 +47,11 @@ static void on_signal(struct loop *l, void *arg, int signo)
 /* BIRTH_OK when the guest is about to run, else why not: also in the status. */
 static void answer(const struct err *err, int status)
 {
-	uint8_t ok = BIRTH_OK;
-
 	if (err->code)
 		log_error("%s", err->text);
 	if (err->code && status >= 0)
 		(void)dprintf(status, "refused: %s\n", err->text);
-	if (err->code)
-		(void)!write(BIRTH_FD, err->text, strlen(err->text));
-	else
-		(void)!write(BIRTH_FD, &ok, 1);
+	birth_answer(BIRTH_FD, err);
 	(void)close(BIRTH_FD);
 }
 

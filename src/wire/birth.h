@@ -9,6 +9,8 @@
 #ifndef WIRE_BIRTH_H
 #define WIRE_BIRTH_H
 
+#include "base/err.h"
+#include "base/fd.h"
 #include "wire/tlv.h"
 
 #define BIRTH_FD 3
@@ -81,5 +83,22 @@ enum birth_disk_tag {
 #define BIRTH_DISKS 8u
 #define BIRTH_EXPORTS 32u
 #define CONSOLE_LOG_MAX (1024u * 1024u) /* bytes; the oldest half is dropped */
+
+/* ---- the child's side ---- */
+
+/* The descriptors of the message; what nobody claims is closed. */
+struct birth_fds {
+	int fd[FD_PASS_MAX];
+	size_t n;
+};
+#define _cleanup_birth_fds_ _cleanup_(birth_fds_done)
+void birth_fds_done(struct birth_fds *p);
+/*
+ * The descriptor whose index the record holds is the caller's; *ret was -1.
+ * -EBADMSG when there is none, or it or *ret was taken before.
+ */
+int birth_claim(const struct tlv *t, struct birth_fds *p, int *ret);
+/* Tells the parent that the child serves, or why it does not. */
+void birth_answer(int sock, const struct err *err);
 
 #endif
