@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 #include "agent/boot.h"
 #include "agent/docker_spec.h"
+#include "agent/modules.h"
 #include "agent/system.h"
 #include "base/log.h"
 #include <stdio.h>
@@ -25,6 +26,11 @@ int main(int argc, char **argv)
 		docker_runc(argc, argv);
 	if (argc > 1 && streq(argv[1], "--version")) {
 		puts("cove-init " COVE_VERSION);
+		return 0;
+	}
+	/* modprobe -q -- NAME, from the kernel */
+	if (getpid() != 1 && argc == 4 && streq(argv[1], "-q")) {
+		modules_wait();
 		return 0;
 	}
 	if (getpid() != 1) {

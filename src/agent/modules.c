@@ -2,13 +2,23 @@
 #include "agent/modules.h"
 
 #include "agent/strv.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/opt.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+
+/* The program the kernel starts when it lacks a module: admin-guide/sysctl. */
+#define MODPROBE "/proc/sys/kernel/modprobe"
+#define MODPROBE_DEFAULT "/sbin/modprobe"
+/* Locked by the child that loads the rest, with its pid in it. */
+#define LOCK "/run/cove/modules"
 
 static int late_fd = -1;
 static pid_t helper; /* loads the rest */
@@ -105,9 +115,18 @@ int modules_load_late(const char *last, struct err *err)
 	return late_fd < 0 ? 0 : modules_load(late_fd, last, err);
 }
 
+static void set_modprobe(const char *program)
+{
+	_cleanup_close_ int fd = open(MODPROBE, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, program, strlen(program)) < 0)
+		log_debug("%s: %d", MODPROBE, errno);
+}
+
 int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg)
 {
 	_cleanup_close_ int fd = TAKE_FD(late_fd);
+	_cleanup_close_ int lock = -1;
 	struct err err = {0};
 	pid_t pid;
 
@@ -116,11 +135,16 @@ int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg)
 		ready(arg);
 		return -1;
 	}
+	lock = open(LOCK, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		log_debug("%s: %d", LOCK, errno);
 	pid = fork();
 	if (pid < 0)
 		return -1;
 	if (pid > 0) {
 		helper = pid;
+		(void)dprintf(lock, "%d", pid);
+		set_modprobe("/proc/1/exe");
 		return (int)syscall(SYS_pidfd_open, pid, 0);
 	}
 	(void)setpriority(PRIO_PROCESS, 0, 19);
@@ -136,7 +160,6 @@ void modules_hurry(void)
 {
 	if (helper)
 		(void)setpriority(PRIO_PROCESS, (id_t)helper, 0);
-	helper = 0;
 }
 
 bool modules_reaped(pid_t pid)
@@ -144,5 +167,26 @@ bool modules_reaped(pid_t pid)
 	if (pid != helper)
 		return false;
 	helper = 0;
+	set_modprobe(MODPROBE_DEFAULT);
 	return true;
+}
+
+/*
+ * The lock is the child's alone once it runs, and gone with it: whatever the
+ * kernel asked for is then there, or not ours. None of our modules asks for
+ * another while it is being loaded, so the child never waits for itself.
+ */
+void modules_wait(void)
+{
+	_cleanup_close_ int fd = open(LOCK, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
+	struct err err = {0};
+	uint64_t pid;
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return;
+	if (fd_slurp_at(AT_FDCWD, LOCK, 16, &text) > 0 &&
+		parse_u64(text, &pid, &err) == 0)
+		(void)setpriority(PRIO_PROCESS, (id_t)pid, 0);
+	(void)flock(fd, LOCK_SH);
 }

@@ -29,6 +29,11 @@ int modules_load_late(const char *last, struct err *err);
 int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg);
 /* Somebody wants what they bring: the child may use the processor now. */
 void modules_hurry(void);
+/*
+ * What the kernel starts instead of modprobe while the child is at work, for a
+ * module somebody asked for by using it: hurries the child and waits for it.
+ */
+void modules_wait(void);
 /* True when the process was that child. */
 bool modules_reaped(pid_t pid);
 /* Called at boot: keeps the directory reachable after the switch of root. */

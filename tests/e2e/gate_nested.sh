@@ -14,6 +14,9 @@ url=http://host.cove.internal:$port/
 C() { timeout 120 "$COVE" "$@" </dev/null 2>&1; }
 in_ns() { C exec -u root box nsenter --net=/run/c "$@"; }
 
+# Modules that the boot did not wait for come when the kernel asks for them.
+is "the first command can make a bridge" "$("$COVE" run --rm -u root shell -- \
+	sh -c 'ip link add br0 type bridge && echo made' </dev/null 2>/dev/null)" made
 C create --name box -p 8000 shell >/dev/null
 C policy allow "host:$port" >/dev/null
 like "the namespace is made" "$(C exec -u root box sh -ec '
