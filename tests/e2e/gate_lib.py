@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import socketserver
+import ssl
 import struct
 import subprocess
 import sys
@@ -133,15 +134,76 @@ def u32(tag, v):
     return tlv(tag, struct.pack("<I", v))
 
 
-def memfd(text):
-    fd = os.memfd_create("rules")
-    os.write(fd, text.encode())
+def memfd(data):
+    fd = os.memfd_create("test")
+    os.write(fd, data if isinstance(data, bytes) else data.encode())
     return fd
 
 
+# ---- certificates and keys; all files below TMP ----
+
+def openssl(*args):
+    subprocess.run(["openssl", *args], check=True, cwd=TMP,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def authority(name):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+            f"/CN={name}", "-keyout", name + ".key", "-out", name + ".crt")
+
+
+def certificate(ca, *hosts):
+    """HOST.key and HOST.crt of the first host, and the context with them."""
+    host = hosts[0]
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-subj", "/CN=x", "-keyout", host + ".key", "-out",
+            host + ".csr")
+    with open(TMP + "/ext", "w") as f:
+        f.write("subjectAltName=" + ",".join("DNS:" + h for h in hosts)
+                + "\n")
+    openssl("x509", "-req", "-in", host + ".csr", "-CA", ca + ".crt", "-CAkey",
+            ca + ".key", "-CAcreateserial", "-days", "9", "-extfile", "ext",
+            "-out", host + ".crt")
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(f"{TMP}/{host}.crt", f"{TMP}/{host}.key")
+    ctx.set_alpn_protocols(["http/1.1"])
+    return ctx
+
+
+def pem(name):
+    with open(f"{TMP}/{name}", "rb") as f:
+        return f.read()
+
+
+def secret(name, value, hosts, uses, placeholder=None):
+    body = tlv(1, name.encode()) + tlv(5, value.encode())
+    body += tlv(4, (placeholder or "cove-secret-" + name).encode())
+    for h in hosts:
+        body += tlv(2, h.encode())
+    for u in uses:
+        body += tlv(3, u.encode())
+    return tlv(3, body)
+
+
+def keys(*secrets):
+    """What a gate signs with (the authority "cove") and puts in."""
+    return (tlv(1, pem("cove.key")) + tlv(2, pem("cove.crt"))
+            + b"".join(secrets))
+
+
+def client_tls(ca="cove", alpn=("http/1.1",)):
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.load_verify_locations(f"{TMP}/{ca}.crt")
+    if alpn:
+        ctx.set_alpn_protocols(list(alpn))
+    return ctx
+
+
 class Gate:
-    def __init__(self, rules, name="box", extra=b""):
+    def __init__(self, rules, name="box", extra=b"", keys=None, roots=None):
         self.extra = extra  # more of the birth message
+        self.files = {72: keys, 73: roots}  # by tag; bytes, or None
         self.dir = tempfile.mkdtemp(dir=TMP)
         self.start(rules, name)
 
@@ -167,8 +229,12 @@ class Gate:
         body = (u32(1, 1) + tlv(2, name.encode()) + u32(60, 0) + u32(61, 1)
                 + u32(62, 2) + u32(63, 3) + u32(64, 4) + u32(68, 5)
                 + self.extra)
-        socket.send_fds(mine, [body], [egress.fileno(), dns.fileno(),
-                                       ctl.fileno(), d, p, run])
+        fds = [egress.fileno(), dns.fileno(), ctl.fileno(), d, p, run]
+        for tag, data in self.files.items():
+            if data is not None:
+                body += u32(tag, len(fds))
+                fds.append(memfd(data))
+        socket.send_fds(mine, [body], fds)
         fd = theirs.fileno()
 
         def child():
@@ -181,9 +247,8 @@ class Gate:
         self.answer = mine.recv(4096)
         for s in (egress, dns, ctl, mine):
             s.close()
-        os.close(d)
-        os.close(run)
-        os.close(p)
+        for fd in fds[3:]:
+            os.close(fd)
         self.ctl = None
 
     def connect(self, name):
