@@ -2,13 +2,10 @@
 #include "agent/modules.h"
 
 #include "agent/strv.h"
-#include "base/fd.h"
 #include "base/log.h"
-#include "base/opt.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -143,7 +140,8 @@ int modules_load_rest(const char *last, void (*ready)(void *arg), void *arg)
 		return -1;
 	if (pid > 0) {
 		helper = pid;
-		(void)dprintf(lock, "%d", pid);
+		if (write(lock, &pid, sizeof(pid)) < 0)
+			log_debug("%s: %d", LOCK, errno);
 		set_modprobe("/proc/1/exe");
 		return (int)syscall(SYS_pidfd_open, pid, 0);
 	}
@@ -179,14 +177,11 @@ bool modules_reaped(pid_t pid)
 void modules_wait(void)
 {
 	_cleanup_close_ int fd = open(LOCK, O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	struct err err = {0};
-	uint64_t pid;
+	pid_t pid;
 
 	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
 		return;
-	if (fd_slurp_at(AT_FDCWD, LOCK, 16, &text) > 0 &&
-		parse_u64(text, &pid, &err) == 0)
+	if (read(fd, &pid, sizeof(pid)) == sizeof(pid))
 		(void)setpriority(PRIO_PROCESS, (id_t)pid, 0);
 	(void)flock(fd, LOCK_SH);
 }
