@@ -103,7 +103,7 @@ bench-docker: ## Docker's start and runs against Debian's own start
 bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true KVM
 	@scripts/bench-kvm
 
-bench-gate: ## the network gate's tunnel against tinyproxy
+bench-gate: ## the network gate against tinyproxy, squid and mitmproxy
 	@scripts/bootstrap build run test bench
 	@$(MAKE) --no-print-directory build
 	@bench/gate.py $(abspath $(BUILD))/bin/cove-gate

@@ -1,103 +1,44 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""cove-gate's tunnel against tinyproxy's CONNECT, in one run: CPU time of the
-proxy's process for each request, which the load of the machine moves least.
+"""cove-gate against tinyproxy, squid and mitmproxy, in one run without a
+guest: HTTPS requests through a tunnel, and through a proxy that opens TLS.
 
-Bytes that are no HTTP, so that both only pass them on: 100 up, SIZE down, on
-one kept connection or on a new one each. The rounds of the two alternate; the
-middle one counts. usage: bench/gate.py PATH-TO-cove-gate [ROUNDS]
+The figure is CPU time of the proxy for each request (its processes and all
+below them), which the load of the machine moves least; time is that of one
+client that asks one after the other, so what a proxy adds is the difference to
+"direct". The rounds of all alternate, the middle one counts.
+usage: bench/gate.py PATH-TO-cove-gate [ROUNDS [PROXY,...]]
 """
 import os
 import pathlib
 import statistics
 import sys
+import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests/e2e"))
-from gate_lib import *
+ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import gate_lib as lib
+from gate_proxies import *
 
-GATE, TMP = enter("127.0.0.1 localhost bench.test\n")
+lib.enter("127.0.0.1 localhost\n", resolver=True)
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-TICK = os.sysconf("SC_CLK_TCK")
-UP = b"\1" * 96
+ONLY = sys.argv[3].split(",") if len(sys.argv) > 3 else None
+fresh_names = 0
 
 
-def serve():
-    """Each request says how much it wants."""
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG
-    zero = bytes(8 << 20)
-    s = socket.create_server(("127.0.0.1", 7000), backlog=1024)
-
-    def one(c):
-        while len(d := c.recv(100, socket.MSG_WAITALL)) == 100:
-            c.sendall(zero[:struct.unpack("<I", d[96:])[0]])
-        c.close()
-
-    while True:
-        c = s.accept()[0]
-        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=one, args=(c,), daemon=True).start()
-
-
-def cpu(pid):
-    """User and system, by the scheduler's clock: microseconds."""
-    total = 0
-    for t in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{t}/schedstat") as f:
-            total += int(f.read().split()[0])
-    return total / 1e3
-
-
-class Direct:
-    pid = None
-
-    def connect(self):
-        s = socket.create_connection(("127.0.0.1", 7000))
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return s
-
-
-class Cove:
-    def __init__(self):
-        self.g = Gate("allow bench.test\nallow 127.0.0.1:7000\n")
-        self.pid = self.g.proc.pid
-        self.addr = socket.inet_ntoa(self.g.dns("bench.test")[1])
-
-    def connect(self):
-        return self.g.dial(self.addr, 7000)
-
-
-class Tinyproxy:
-    def __init__(self):
-        conf = TMP + "/tinyproxy.conf"
-        with open(conf, "w") as f:
-            f.write("Port 8888\nListen 127.0.0.1\nTimeout 60\nLogLevel "
-                    f"Critical\nLogFile \"{TMP}/tinyproxy.log\"\n"
-                    "MaxClients 500\nAllow 127.0.0.1\n")
-        self.p = subprocess.Popen(["tinyproxy", "-d", "-c", conf])
-        self.pid = self.p.pid
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", 8888)).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-
-    def connect(self):
-        s = socket.create_connection(("127.0.0.1", 8888))
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        s.sendall(b"CONNECT bench.test:7000 HTTP/1.1\r\n"
-                  b"Host: bench.test:7000\r\n\r\n")
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += s.recv(1)
-        if b" 200 " not in head:
-            raise OSError(head)
-        return s
-
-
-def request(s, size):
-    s.sendall(UP + struct.pack("<I", size))
-    left = size
+def request(s, path, size):
+    s.sendall(b"GET /%s HTTP/1.1\r\nHost: %s:%d\r\n\r\n"
+              % (path, s.server_hostname.encode(), ORIGIN))
+    got = b""
+    while b"\r\n\r\n" not in got:
+        d = s.recv(1 << 16)
+        if not d:
+            raise OSError("the stream ended")
+        got += d
+    head, _, body = got.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise OSError(head)
+    left = size - len(body)
     while left:
         d = s.recv(min(left, 1 << 20))
         if not d:
@@ -105,64 +46,105 @@ def request(s, size):
         left -= len(d)
 
 
-def kept(proxy, size, n):
-    s = proxy.connect()
+def client(proxy, name):
+    s = proxy.connect(name)
+    if s.family != socket.AF_UNIX:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return proxy.tls.wrap_socket(s, server_hostname=name)
+
+
+def kept(path, size):
+    def go(proxy, n):
+        with client(proxy, "bench.test") as s:
+            for _ in range(n):
+                request(s, path, size)
+    return go
+
+
+def fresh(proxy, n):
     for _ in range(n):
-        request(s, size)
-    s.close()
+        with client(proxy, "bench.test") as s:
+            request(s, b"1k", 1024)
 
 
-def fresh(proxy, size, n):
+def new_name(proxy, n):
+    global fresh_names
     for _ in range(n):
-        s = proxy.connect()
-        request(s, size)
-        s.close()
+        fresh_names += 1
+        with client(proxy, f"n{fresh_names}.bench.test") as s:
+            request(s, b"1k", 1024)
 
 
-def measure(proxy, how, size, n):
+ROWS = (("kept alive, 1 kB", kept(b"1k", 1024), 1000),
+        ("new connection, 1 kB", fresh, 100),
+        ("new name, 1 kB", new_name, 50),
+        ("kept alive, 8 MB", kept(b"8m", 8 << 20), 4))
+
+
+def measure(proxy, how, n):
+    """CPU and time of one request, in microseconds."""
     before = cpu(proxy.pid) if proxy.pid else 0
     began = time.monotonic()
-    how(proxy, size, n)
+    how(proxy, n)
     took = (time.monotonic() - began) * 1e6 / n
     if not proxy.pid:
         return 0, took
-    time.sleep(0.05)  # its last accounting
+    time.sleep(0.05)  # what it does after the last answer
     return (cpu(proxy.pid) - before) / n, took
 
 
-if os.fork() == 0:
-    serve()
-subjects = {"direct": Direct(), "cove": Cove()}
-if shutil.which("tinyproxy"):
-    subjects["tinyproxy"] = Tinyproxy()
-else:
-    print("tinyproxy is not installed: only cove is measured")
-print(f"{'':28}" + "".join(f"{n:>22}" for n in subjects))
-ratios = {}
-for label, how, size, n in (("kept, 1 kB", kept, 1024, 2000),
-                            ("new connection, 1 kB", fresh, 1024, 500),
-                            ("kept, 8 MB", kept, 8 << 20, 4)):
-    rows = {name: [] for name in subjects}
-    for p in subjects.values():
-        measure(p, how, size, max(n // 10, 1))
-    for _ in range(ROUNDS):
-        for name, p in subjects.items():
-            rows[name].append(measure(p, how, size, n))
-    line = f"{label:28}"
-    for name, r in rows.items():
-        c = statistics.median(x[0] for x in r)
-        t = statistics.median(x[1] for x in r)
-        line += f"{c:10.0f} us CPU{t:7.0f} us"
-        ratios[label, name] = c
-    print(line, flush=True)
-fds, kb = proc_figures(subjects["cove"].pid)
-print(f"cove's private memory: {kb} kB")
-bad = 0
-for label in dict.fromkeys(k[0] for k in ratios):
-    if (label, "tinyproxy") in ratios:
-        r = ratios[label, "cove"] / ratios[label, "tinyproxy"]
-        print(f"CPU, cove / tinyproxy, {label}: {r:.2f} (goal: at most 1)")
-        bad += r > 1
-if "tinyproxy" in subjects:
-    subjects["tinyproxy"].p.kill()
+def compare(title, opened, kinds):
+    kinds = [k for k in there(kinds)
+             if not ONLY or k.__name__.lower() in ONLY + ["direct"]]
+    proxies = {k.__name__.lower(): k(opened) if k is not Direct else k()
+               for k in kinds}
+    for p in proxies.values():
+        p.tls = lib.client_tls(p.ca)
+    time.sleep(1)
+    idle = {n: private(p.pid) for n, p in proxies.items() if p.pid}
+    print(f"\n{title}\n{'':22}" + "".join(f"{n:>24}" for n in proxies))
+    figures = {}
+    for label, how, n in ROWS:
+        seen = {name: [] for name in proxies}
+        for p in proxies.values():
+            measure(p, how, max(n // 10, 1))
+        for _ in range(ROUNDS):
+            for name, p in proxies.items():
+                seen[name].append(measure(p, how, n))
+        line = f"{label:22}"
+        for name, s in seen.items():
+            c, t = (statistics.median(x[i] for x in s) for i in (0, 1))
+            figures[label, name] = c
+            line += f"{c:9.0f} us CPU{t:8.0f} us"
+        print(line, flush=True)
+    for when, kb in (("private memory idle", idle), ("after it all", {
+            n: private(p.pid) for n, p in proxies.items() if p.pid})):
+        print(f"{when:22}" + "".join(
+            f"{kb[n]:>21} kB" if n in kb else f"{'':>24}" for n in proxies))
+    return figures
+
+
+def goals(figures, other, most):
+    """Prints cove's CPU time as a part of another's; the number missed."""
+    bad = 0
+    for (label, name) in figures:
+        goal = most.get(label, most[""])
+        if name != other or goal is None:
+            continue
+        r = figures[label, "cove"] / figures[label, other]
+        print(f"CPU, cove / {other}, {label}: {r:.2f} (goal {goal})")
+        bad += r > goal
+    return bad
+
+
+lib.authority("cove")
+dns()
+origin()
+bad = goals(compare("tunnelled", False,
+                    (Direct, Cove, Tinyproxy, Squid, Mitmproxy)),
+            "tinyproxy", {"": 1.0})
+bad += goals(compare("opened", True, (Direct, Cove, Squid, Mitmproxy)),
+             "squid", {"": 0.2, "kept alive, 1 kB": 0.5,
+                       "kept alive, 8 MB": 0.5})
+lib.shutil.rmtree(lib.TMP, ignore_errors=True)
 os._exit(bad > 0)
