@@ -16,7 +16,7 @@ bool deny_speaks_http(const uint8_t *p, size_t len)
 	return n >= 3 && n < len && p[n] == ' ';
 }
 
-static void put_body(const struct stream *s, struct buf *b)
+void deny_body(const struct stream *s, struct buf *b)
 {
 	char target[NAME_MAX_LEN + 1];
 	const char *host = stream_target(s, target, sizeof(target));
@@ -39,16 +39,20 @@ static void put_body(const struct stream *s, struct buf *b)
 			s->g->birth.name);
 }
 
+const char *deny_rule(const struct stream *s)
+{
+	return s->rule[0] ? s->rule : "default";
+}
+
 void deny_answer(const struct stream *s, bool keep, struct buf *out)
 {
 	struct buf body;
 
 	buf_init(&body, 2048);
-	put_body(s, &body);
+	deny_body(s, &body);
 	(void)http_put_status(out, s->status);
 	(void)http_put_field(out, "Content-Type", "text/plain");
-	(void)http_put_field(
-		out, "Cove-Denied", s->rule[0] ? s->rule : "default");
+	(void)http_put_field(out, "Cove-Denied", deny_rule(s));
 	if (!keep)
 		(void)http_put_field(out, "Connection", "close");
 	(void)http_put_length(out, buf_len(&body));

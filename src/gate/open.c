@@ -27,6 +27,7 @@ void open_free(struct open *o)
 	if (o->h1)
 		http_proxy_done(o->h1);
 	free(o->h1);
+	h2_free(o->h2);
 	free(o);
 }
 
@@ -101,7 +102,10 @@ static void step(struct open *o)
 		return;
 	decrypt(o, HTTP_CLIENT);
 	decrypt(o, HTTP_SERVER);
-	http_proxy_step(o->h1);
+	if (o->h2)
+		h2_step(o->h2);
+	else
+		http_proxy_step(o->h1);
 	/* What TLS refuses is gone; the end of that side comes by itself. */
 	(void)encrypt(o, HTTP_CLIENT);
 	(void)encrypt(o, HTTP_SERVER);
@@ -266,21 +270,39 @@ static void on_slow(struct loop *l, struct timer *t)
 	stream_reset(s, "error", "the TLS handshake takes too long");
 }
 
+static void talk_h1(struct open *o)
+{
+	o->h1 = xnew(struct http_proxy);
+	http_proxy_init(o->h1, &open_http_ops, o->s);
+	o->io = &o->h1->io;
+}
+
+static void talk_h2(struct open *o)
+{
+	o->h2 = h2_new(&open_h2_ops, o->s,
+		o->s->g->n_tls > OPEN_MANY ? H2_WINDOW_SMALL : H2_WINDOW);
+	o->io = &o->h2->io;
+}
+
 static void talk(struct open *o)
 {
 	struct stream *s = o->s;
 
 	loop_untimer(&s->g->loop, &s->timer);
 	o->phase = OPEN_TALK;
-	o->h1 = xnew(struct http_proxy);
-	http_proxy_init(o->h1, &open_http_ops, s);
-	o->io = &o->h1->io;
+	if (o->tls[HTTP_CLIENT] && tls_protocol(o->tls[HTTP_CLIENT]) == TLS_H2)
+		talk_h2(o);
+	else
+		talk_h1(o);
 	o->io->eof[HTTP_CLIENT] = s->guest.eof;
 	/* Without a server every request gets the refusal. */
 	o->io->eof[HTTP_SERVER] = s->net.eof && !o->refusal[0];
 }
 
-/* The server's choice is the guest's; without one, what the guest knows. */
+/*
+ * The server's choice is the guest's; without one it speaks HTTP/1.1, but a
+ * refusal can be told in any.
+ */
 static int answer_guest(struct open *o, unsigned protocol)
 {
 	struct stream *s = o->s;
@@ -288,7 +310,9 @@ static int answer_guest(struct open *o, unsigned protocol)
 	unsigned offered = tls_offered(o->tls[HTTP_CLIENT], &any);
 
 	if (protocol == 0 && any)
-		protocol = offered & TLS_H1;
+		protocol = offered & TLS_H1 ? TLS_H1
+			: o->refusal[0]     ? offered
+					    : 0;
 	if (any && protocol == 0)
 		return -EPROTONOSUPPORT;
 	o->phase = OPEN_GUEST;
@@ -324,7 +348,7 @@ static int step_greeting(struct open *o)
 	case TLS_FAILED:
 		return -EPROTO;
 	}
-	offered = tls_offered(o->tls[HTTP_CLIENT], &any) & TLS_H1;
+	offered = tls_offered(o->tls[HTTP_CLIENT], &any);
 	if (any && !offered)
 		return -EPROTONOSUPPORT;
 	o->tls[HTTP_SERVER] = tls_client(s->g->roots, s->name.s, offered);
@@ -481,10 +505,18 @@ void open_event(struct stream *s, struct side *side, uint32_t events)
 		pump(o);
 }
 
+static bool still(void *arg, const struct asked *a)
+{
+	return request_again(arg, a);
+}
+
 bool open_still(struct stream *s)
 {
-	return !s->judged || !s->open->io || !s->open->io->busy ||
-		request_again(s);
+	const struct open *o = s->open;
+
+	if (!s->judged || !o->io || !o->io->busy)
+		return true;
+	return o->h2 ? h2_all(o->h2, still, s) : request_again(s, &s->asked);
 }
 
 static struct open *open_new(struct stream *s)

@@ -9,11 +9,13 @@
 #ifndef GATE_OPEN_H
 #define GATE_OPEN_H
 
+#include "gate/h2.h"
 #include "gate/stream.h"
 #include "http/proxy.h"
 #include "tls/conn.h"
 
 #define OPEN_SETUP_MS 30000u /* for both TLS handshakes */
+#define OPEN_MANY 128u       /* connections; more get smaller windows each */
 
 /*
  * With TLS the server is asked first: what it agrees to is what the guest is
@@ -29,9 +31,10 @@ enum open_phase {
 struct open {
 	struct stream *s;
 	enum open_phase phase;
-	bool opened;          /* counts in n_tls */
-	struct http_pipe *io; /* of the protocol in use; from OPEN_TALK on */
-	struct http_proxy *h1;
+	bool opened;           /* counts in n_tls */
+	struct http_pipe *io;  /* of the protocol in use; from OPEN_TALK on */
+	struct http_proxy *h1; /* one of the two is there */
+	struct h2 *h2;
 	struct tls_conn *tls[2]; /* by enum http_side; NULL: plain */
 	struct buf cipher[2];    /* for a side */
 	char refusal[160];       /* what every request is told, or "" */
@@ -46,24 +49,7 @@ void open_event(struct stream *s, struct side *side, uint32_t events);
 bool open_still(struct stream *s);
 void open_free(struct open *o);
 
-/* request.c: what a request may do; shared by the protocols. */
-struct request {
-	const char *method;
-	size_t method_len;
-	const char *target; /* origin form, with query */
-	size_t target_len;
-	const char *authority; /* Host or :authority; may be empty */
-	size_t authority_len;
-};
-/* True: it may go. Else the stream holds status, rule and reason; logged. */
-bool request_judge(struct stream *s, const struct request *r);
-/* May it still, by the rules of now? */
-bool request_again(struct stream *s);
-
-/* Another value for the server; see http_proxy_ops.value. */
-int request_value(struct stream *s, const char *field, size_t field_len,
-	const char *value, size_t len, struct buf *out);
-
 extern const struct http_proxy_ops open_http_ops;
+extern const struct h2_ops open_h2_ops;
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verdict on one request of an opened stream. */
-#include "gate/open.h"
+#include "gate/request.h"
 
 #include "gate/judge.h"
+#include "gate/open.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,10 +89,9 @@ static bool judge_rules(struct stream *s, const struct request *r)
 		method, path);
 	if (a.verdict == POLICY_DENY)
 		return refuse(s, 403, why);
-	free(s->method);
-	free(s->path);
-	s->method = TAKE_PTR(method);
-	s->path = TAKE_PTR(path);
+	asked_done(&s->asked);
+	s->asked.method = TAKE_PTR(method);
+	s->asked.path = TAKE_PTR(path);
 	stream_note(s, "allow", why + 1);
 	return true;
 }
@@ -115,15 +115,25 @@ bool request_judge(struct stream *s, const struct request *r)
 	return !s->judged || judge_rules(s, r);
 }
 
-bool request_again(struct stream *s)
+bool request_again(struct stream *s, const struct asked *was)
 {
 	struct policy_answer a;
 
-	if (!s->method)
+	if (!was->method)
 		return true;
-	a = ask(s, s->method, s->path);
+	a = ask(s, was->method, was->path);
 	judge_keep_rule(s, a.rule);
 	return a.verdict != POLICY_DENY;
+}
+
+void request_refuse(struct stream *s, uint16_t status, const char *why)
+{
+	char text[160];
+
+	s->rule[0] = '\0';
+	s->no_rule = false;
+	(void)snprintf(text, sizeof(text), "refused HTTP: %s", why);
+	(void)refuse(s, status, text);
 }
 
 /* Secrets leave over verified TLS only. */
@@ -169,12 +179,8 @@ static void on_refuse(
 	void *arg, unsigned status, const char *why, struct buf *answer)
 {
 	struct stream *s = arg;
-	char text[160];
 
-	s->rule[0] = '\0';
-	s->no_rule = false;
-	(void)snprintf(text, sizeof(text), "refused HTTP: %s", why);
-	(void)refuse(s, (uint16_t)status, text);
+	request_refuse(s, (uint16_t)status, why);
 	deny_answer(s, false, answer);
 }
 
@@ -182,4 +188,49 @@ const struct http_proxy_ops open_http_ops = {
 	.request = on_request,
 	.value = on_value,
 	.refuse = on_refuse,
+};
+
+/* ---- for HTTP/2 ---- */
+
+static void put_reply(const struct stream *s, struct h2_reply *ret)
+{
+	ret->status = s->status;
+	ret->rule = deny_rule(s);
+	deny_body(s, &ret->body);
+}
+
+static bool on_h2_request(void *arg, const struct request *r,
+	struct asked *ret_asked, struct h2_reply *ret)
+{
+	struct stream *s = arg;
+
+	if (!request_judge(s, r)) {
+		put_reply(s, ret);
+		return false;
+	}
+	*ret_asked = s->asked;
+	s->asked = (struct asked){NULL, NULL};
+	return true;
+}
+
+static int on_h2_value(void *arg, const char *field, size_t field_len,
+	const char *value, size_t len, struct buf *out)
+{
+	return request_value(arg, field, field_len, value, len, out);
+}
+
+static void on_h2_refuse(
+	void *arg, uint16_t status, const char *why, struct h2_reply *ret)
+{
+	struct stream *s = arg;
+
+	request_refuse(s, status, why);
+	if (ret)
+		put_reply(s, ret);
+}
+
+const struct h2_ops open_h2_ops = {
+	.request = on_h2_request,
+	.value = on_h2_value,
+	.refuse = on_h2_refuse,
 };

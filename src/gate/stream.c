@@ -60,8 +60,7 @@ static void free_later(struct loop *l, struct task *t)
 	buf_done(&s->net.out);
 	buf_done(&s->first);
 	open_free(s->open);
-	free(s->method);
-	free(s->path);
+	asked_done(&s->asked);
 	free(s);
 }
 

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "gate/dial.h"
 #include "gate/gate.h"
+#include "gate/request.h"
 #include "gate/sni.h"
 #include "wire/egress.h"
 
@@ -67,9 +68,9 @@ struct stream {
 	uint16_t port;
 	struct address addr; /* that the guest dialled, then the real one */
 	struct hostname name;
-	struct buf first;    /* sniffing: the guest's first bytes */
-	struct open *open;   /* ST_OPEN; owned */
-	char *method, *path; /* of the newest judged request; owned */
+	struct buf first;   /* sniffing: the guest's first bytes */
+	struct open *open;  /* ST_OPEN; owned */
+	struct asked asked; /* by the newest judged request */
 	char rule[POLICY_ID_LEN];
 	char reason[160];
 	uint64_t up, down;
@@ -107,6 +108,8 @@ void stream_drain(struct stream *s, const char *verdict);
 
 /* deny.c: bytes of an HTTP answer that says no, in words. */
 void deny_answer(const struct stream *s, bool keep, struct buf *out);
+void deny_body(const struct stream *s, struct buf *out);
+const char *deny_rule(const struct stream *s);
 bool deny_speaks_http(const uint8_t *p, size_t len);
 /* "example.com:443"; returns buf. */
 const char *stream_target(const struct stream *s, char *buf, size_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chars - which bytes may stand where (RFC 9110 section 5.6.2, RFC 3986).
- * Private to http.
+ * For http, and for the fields of HTTP/2 in gate.
  */
 #ifndef HTTP_CHARS_H
 #define HTTP_CHARS_H

@@ -88,6 +88,8 @@ int http_proxy_put_request(struct http_proxy *p, const struct http_head *h);
 int http_proxy_put_response(struct http_proxy *p, const struct http_head *h);
 /* The end of a chunked body, with the trailers that may pass. */
 int http_proxy_put_end(struct buf *out, const struct buf *trailer);
+/* Whether a field of that name (any case) may stand in a trailer. */
+bool http_trailer_ok(const char *name, size_t len);
 /* Target without scheme and authority. */
 struct http_span http_proxy_target(const struct http_head *h);
 

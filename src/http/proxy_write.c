@@ -163,18 +163,16 @@ int http_proxy_put_response(struct http_proxy *p, const struct http_head *h)
 }
 
 /* RFC 9110 section 6.5.1: what frames, routes or authorises is no trailer. */
-static bool trailer_ok(const char *line, size_t len)
+bool http_trailer_ok(const char *name, size_t n)
 {
 	static const char *const never[] = {"host", "content-length",
 		"transfer-encoding", "connection", "trailer", "te", "upgrade",
 		"authorization", "proxy-authorization", "set-cookie", "cookie",
 		"expect", "content-encoding", "content-type", "content-range",
 		"keep-alive", "proxy-connection", "cache-control"};
-	const char *colon = memchr(line, ':', len);
-	size_t n = colon ? (size_t)(colon - line) : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
-		if (n == strlen(never[i]) && http_eq_ci(line, never[i], n))
+		if (n == strlen(never[i]) && http_eq_ci(name, never[i], n))
 			return false;
 	return n > 0;
 }
@@ -190,7 +188,9 @@ int http_proxy_put_end(struct buf *out, const struct buf *trailer)
 		const char *lf = memchr(s, '\n', left);
 		size_t n = lf ? (size_t)(lf - s) + 1 : left;
 
-		if (lf && trailer_ok(s, n))
+		const char *colon = memchr(s, ':', n);
+
+		if (lf && colon && http_trailer_ok(s, (size_t)(colon - s)))
 			TRY(buf_put(out, s, n));
 		s += n;
 		left -= n;
