@@ -94,6 +94,7 @@ int fs_new(const struct fs_config *config, struct fs **ret, struct err *err)
 	list_init(&fs->lru);
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_rwlock_init(&fs->session, NULL);
+	pthread_rwlock_init(&fs->closing, NULL);
 	node_permanent(fs, FS_NO_EXPORT, 0, -1, NULL);
 	e = prepare_process(fs, err);
 	if (e < 0) {
@@ -135,6 +136,7 @@ void fs_free(struct fs *fs)
 	table_done(&fs->by_name);
 	table_done(&fs->by_wd);
 	pthread_mutex_destroy(&fs->lock);
+	pthread_rwlock_destroy(&fs->closing);
 	pthread_rwlock_destroy(&fs->session);
 	free(fs->nodes);
 	free(fs->free_slots);

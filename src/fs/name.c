@@ -229,6 +229,19 @@ static void ctime_moved(struct fs *fs, struct node *n)
 	fs_unlock(fs);
 }
 
+/* 0 or -errno. */
+static int remove_name(struct fs *fs, int dirfd, const char *name, int flags)
+{
+	int r;
+
+	if (flags & AT_REMOVEDIR)
+		pthread_rwlock_wrlock(&fs->closing);
+	r = unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
+	if (flags & AT_REMOVEDIR)
+		pthread_rwlock_unlock(&fs->closing);
+	return r;
+}
+
 static int op_remove(struct req *rq, int flags)
 {
 	const char *name = rq->name[0];
@@ -241,8 +254,9 @@ static int op_remove(struct req *rq, int flags)
 		return e;
 	ch = change_begin(rq->fs, dir.node, CHANGE_DATA);
 	child_hold(&dir, name, &child);
-	if (unlinkat(dir.fd, name, flags) < 0)
-		return -errno;
+	e = remove_name(rq->fs, dir.fd, name, flags);
+	if (e < 0)
+		return e;
 	link_drop(rq->fs, dir.node, name);
 	child_removed(&child);
 	ch.done = true;

@@ -54,7 +54,11 @@ void fs_unlock(struct fs *fs)
 		struct node *n = container_of(dead, struct node, by_ident);
 
 		dead = dead->next;
-		closep(&n->fd);
+		if (n->fd >= 0) {
+			pthread_rwlock_rdlock(&fs->closing);
+			closep(&n->fd);
+			pthread_rwlock_unlock(&fs->closing);
+		}
 		free(n);
 	}
 }

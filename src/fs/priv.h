@@ -63,6 +63,13 @@ struct fs {
 	struct worker *workers;
 
 	pthread_rwlock_t session; /* written by INIT, DESTROY, reset */
+	/*
+	 * Read while a descriptor is closed for good, written by RMDIR: the
+	 * host's kernel spins in rmdir() as long as a removed file of that
+	 * directory is being freed by somebody else (shrink_dcache_parent), and
+	 * the guest may want the processor.
+	 */
+	pthread_rwlock_t closing;
 	pthread_mutex_t lock;
 	bool ready;          /* INIT was answered */
 	struct node **nodes; /* by the low half of the id */
