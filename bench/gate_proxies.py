@@ -102,7 +102,8 @@ tcp_nodelay on; client_body_temp_path {lib.TMP}; proxy_temp_path {lib.TMP};
 fastcgi_temp_path {lib.TMP}; uwsgi_temp_path {lib.TMP};
 scgi_temp_path {lib.TMP};
 server {{ listen 127.0.0.1:{ORIGIN} ssl backlog=1024; root {lib.TMP}/www;
-ssl_certificate bench.test.crt; ssl_certificate_key bench.test.key; }} }}""")
+ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate bench.test.crt;
+ssl_certificate_key bench.test.key; }} }}""")
     p = run(*run_as_user("nginx", "-c", lib.TMP + "/nginx.conf", "-p",
                          lib.TMP))
     wait_port(ORIGIN, p)

@@ -333,6 +333,17 @@ static int refuse_server(struct open *o, const char *why)
 	return answer_guest(o, 0);
 }
 
+static void resume(struct open *o)
+{
+	const struct stream *s = o->s;
+	char addr[64], peer[80];
+
+	(void)snprintf(peer, sizeof(peer), "%s %u%s",
+		address_format(&s->addr, addr, sizeof(addr)), s->port,
+		s->through ? " through" : "");
+	tls_resume(o->tls[HTTP_SERVER], peer);
+}
+
 static int step_greeting(struct open *o)
 {
 	struct stream *s = o->s;
@@ -354,6 +365,7 @@ static int step_greeting(struct open *o)
 	o->tls[HTTP_SERVER] = tls_client(s->g->roots, s->name.s, offered);
 	if (!o->tls[HTTP_SERVER])
 		return -ENOMEM;
+	resume(o);
 	o->phase = OPEN_SERVER;
 	return 1;
 }

@@ -313,13 +313,13 @@ void ca_free(struct ca *ca)
 	free(ca);
 }
 
-static struct leaf *slot(struct ca *ca, const char *name)
+uint32_t tls_hash(const char *s)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
 
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return &ca->leaves[h % CA_LEAVES_MAX];
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 16777619u;
+	return h;
 }
 
 X509 *ca_leaf(struct ca *ca, const char *name)
@@ -333,7 +333,7 @@ X509 *ca_leaf(struct ca *ca, const char *name)
 		{NID_authority_key_identifier, "keyid:always"},
 		{NID_subject_alt_name, san},
 	};
-	struct leaf *l = slot(ca, name);
+	struct leaf *l = &ca->leaves[tls_hash(name) % CA_LEAVES_MAX];
 	time_t now = time(NULL);
 
 	if (l->name && streq(l->name, name) && now < l->until)

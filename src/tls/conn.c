@@ -11,8 +11,11 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#define VERIFIED_S 3600 /* a server is verified anew at least so often */
+
 struct tls_roots {
 	SSL_CTX *ctx;
+	struct resume *resume;
 };
 
 struct tls_front {
@@ -28,6 +31,9 @@ struct tls_conn {
 	bool any;
 	unsigned offered;
 	unsigned protocol;
+	struct resume *resume; /* of the roots; NULL: nothing is kept */
+	char *key;
+	time_t until; /* of the session that it resumes, or 0 */
 	const char *why;
 };
 
@@ -57,6 +63,32 @@ static SSL_CTX *new_ctx(const SSL_METHOD *method)
 
 /* ---- roots ---- */
 
+/* How long what was verified here holds: no certificate ends before. */
+static time_t good_until(SSL *ssl)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	time_t until = time(NULL) + VERIFIED_S;
+
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (X509_cmp_time(X509_get0_notAfter(sk_X509_value(chain, i)),
+			    &until) <= 0)
+			return 0;
+	return sk_X509_num(chain) > 0 ? until : 0;
+}
+
+/* A ticket came. 1: the session is kept here. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_conn *c = SSL_get_app_data(ssl);
+
+	if (!c->key || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 0;
+	if (!SSL_session_reused(ssl))
+		c->until = good_until(ssl);
+	resume_keep(c->resume, c->key, session, c->until);
+	return 1;
+}
+
 int tls_roots_new(struct tls_roots **ret, struct err *err)
 {
 	SSL_CTX *ctx = new_ctx(TLS_client_method());
@@ -65,8 +97,12 @@ int tls_roots_new(struct tls_roots **ret, struct err *err)
 	if (!ctx)
 		return tls_err(err, ENOMEM, "TLS");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	(void)SSL_CTX_set_session_cache_mode(
+		ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, on_session);
 	r = xnew(struct tls_roots);
 	r->ctx = ctx;
+	r->resume = resume_new();
 	*ret = r;
 	return 0;
 }
@@ -95,8 +131,10 @@ int tls_roots_add(
 
 void tls_roots_free(struct tls_roots *r)
 {
-	if (r)
+	if (r) {
 		SSL_CTX_free(r->ctx);
+		resume_free(r->resume);
+	}
 	free(r);
 }
 
@@ -241,6 +279,7 @@ struct tls_conn *tls_client(
 
 	if (!c)
 		return NULL;
+	c->resume = r->resume;
 	SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (SSL_set1_host(c->ssl, name) && set_server_name(c->ssl, name) &&
 		offer(c->ssl, protocols))
@@ -249,11 +288,28 @@ struct tls_conn *tls_client(
 	return NULL;
 }
 
+void tls_resume(struct tls_conn *c, const char *peer)
+{
+	SSL_SESSION *s;
+
+	c->key = xasprintf("%s %s",
+		SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name), peer);
+	s = resume_take(c->resume, c->key, &c->until);
+	if (s)
+		(void)SSL_set_session(c->ssl, s);
+	SSL_SESSION_free(s);
+}
+
 void tls_free(struct tls_conn *c)
 {
 	if (!c)
 		return;
+	/* Else OpenSSL takes an end without a notice for the session's. */
+	if (!c->failed)
+		SSL_set_shutdown(
+			c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(c->ssl);
+	free(c->key);
 	free(c);
 }
 

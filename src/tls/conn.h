@@ -3,7 +3,8 @@
  * conn - one TLS connection without I/O: cipher bytes in and out of memory,
  * plain bytes in and out. As a server it stops at the greeting until the owner
  * says what to answer it with; as a client it always verifies the server's
- * certificate against the roots and the name. TLS 1.2 and 1.3. Bytes of the
+ * certificate against the roots and the name, or resumes a session in which it
+ * was verified within the hour. TLS 1.2 and 1.3. Bytes of the
  * peer are hostile, OpenSSL parses them. One thread; never blocks.
  */
 #ifndef TLS_CONN_H
@@ -45,6 +46,11 @@ struct tls_conn *tls_server(struct tls_front *f);
 /* protocols: offered; 0 offers none. */
 struct tls_conn *tls_client(
 	struct tls_roots *r, const char *name, unsigned protocols);
+/*
+ * Before the handshake of a client: a session that this name had at peer within
+ * the last hour, by the same roots, may stand for verifying it again.
+ */
+void tls_resume(struct tls_conn *c, const char *peer);
 void tls_free(struct tls_conn *c);
 
 /* Cipher bytes from the peer. */

@@ -6,7 +6,9 @@
 #include "tls/ca.h"
 
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <time.h>
 
 /*
  * The leaf for a name: borrowed, valid until the next call. NULL when it
@@ -18,5 +20,21 @@ EVP_PKEY *ca_leaf_key(struct ca *ca);
 X509 *ca_signer(struct ca *ca);
 /* err gets OpenSSL's own reason; always -code. */
 int tls_err(struct err *err, int code, const char *what);
+uint32_t tls_hash(const char *s);
+
+/*
+ * resume.c: sessions of servers that were verified, by a key that says for
+ * what (the name) and where. Only TLS 1.3, each used once (RFC 8446 appendix
+ * C.4). until is when the server must be verified again; it is handed on from
+ * a session to those that come of it, so that none lives longer.
+ */
+struct resume;
+struct resume *resume_new(void);
+void resume_free(struct resume *r);
+/* Takes the session over. */
+void resume_keep(
+	struct resume *r, const char *key, SSL_SESSION *session, time_t until);
+/* The caller's, or NULL. */
+SSL_SESSION *resume_take(struct resume *r, const char *key, time_t *ret_until);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cm.h"
+/* The servers here send no tickets; a test makes one that does. */
+#include "tls/conn.c"
 
-#include "tls/conn.h"
+#include "cm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -153,6 +154,45 @@ static void test_bound(void **state)
 	close_pair(&p);
 }
 
+/* A connection with a server that sends tickets; was the session resumed? */
+static bool again(struct pair *p, const char *host, const char *peer)
+{
+	enum tls_event c, s;
+	char got[8];
+	bool hit;
+
+	tls_free(p->c);
+	tls_free(p->s);
+	p->c = tls_client(p->roots, host, 0);
+	p->s = tls_server(p->front);
+	tls_resume(p->c, peer);
+	shake(p, host, 0, &c, &s);
+	assert_int_equal(c, TLS_READY);
+	assert_int_equal(s, TLS_READY);
+	assert_int_equal(tls_read(p->c, got, sizeof(got)), 0);
+	hit = SSL_session_reused(p->c->ssl);
+	assert_int_equal(hit, SSL_session_reused(p->s->ssl));
+	return hit;
+}
+
+static void test_resume(void **state)
+{
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	SSL_CTX_clear_options(p.front->ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(p.front->ctx, 2);
+	assert_false(again(&p, "a.test", "192.0.2.1 443"));
+	assert_true(again(&p, "a.test", "192.0.2.1 443"));
+	assert_true(again(&p, "a.test", "192.0.2.1 443"));
+	/* Another name, another place, no place. */
+	assert_false(again(&p, "b.test", "192.0.2.1 443"));
+	assert_false(again(&p, "a.test", "192.0.2.2 443"));
+	assert_false(again(&p, "a.test", "192.0.2.1 8443"));
+	assert_true(again(&p, "a.test", "192.0.2.1 443"));
+	close_pair(&p);
+}
+
 static void test_garbage(void **state)
 {
 	struct pair p;
@@ -197,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_no_protocol),
 		cmocka_unit_test(test_verifies),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_texts),
 	};
