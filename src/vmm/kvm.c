@@ -59,6 +59,18 @@ static int route_lines(struct kvm *k, struct err *err)
 	return 0;
 }
 
+/* Kernels from 4.20 on keep port writes, too; the ring is one page. */
+static size_t find_ring(const struct kvm *k)
+{
+	int page = ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
+	bool ports =
+		ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_PIO) > 0;
+
+	if (!ports || page <= 0 || ((size_t)page + 1) * PAGE > k->run_size)
+		return 0;
+	return (size_t)page * PAGE;
+}
+
 /*
  * The whole interrupt controller is the kernel's: with a split one every
  * IOAPIC access of a stock kernel would come to us.
@@ -85,6 +97,7 @@ static int make_machine(struct kvm *k, struct err *err)
 		return err_set(
 			err, EIO, "KVM_GET_VCPU_MMAP_SIZE says %d", size);
 	k->run_size = (size_t)size;
+	k->ring_at = find_ring(k);
 	return route_lines(k, err);
 }
 
@@ -164,6 +177,15 @@ int kvm_doorbell(struct kvm *k, uint64_t gpa, int fd, int value)
 		bell.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
 	}
 	return ioctl(k->vm, KVM_IOEVENTFD, &bell) < 0 ? -errno : 0;
+}
+
+void kvm_keep_port(struct kvm *k, uint16_t port)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = port, .size = 1, .pio = 1};
+
+	if (k->ring_at && ioctl(k->vm, KVM_REGISTER_COALESCED_MMIO, &zone) < 0)
+		k->ring_at = 0;
 }
 
 void kvm_irq(struct kvm *k, unsigned gsi)

@@ -16,6 +16,7 @@ struct kvm {
 	int dev; /* /dev/kvm; closed by kvm_seal() */
 	int vm;
 	size_t run_size; /* bytes to map for each vCPU */
+	size_t ring_at;  /* where in them the ring of kept writes is, or 0 */
 	unsigned n_slots;
 	bool readonly; /* KVM_CAP_READONLY_MEM */
 };
@@ -44,6 +45,12 @@ int kvm_irqfd(struct kvm *k, unsigned gsi, int fd);
  * with value >= 0 a 32-bit write of this value.
  */
 int kvm_doorbell(struct kvm *k, uint64_t gpa, int fd, int value);
+/*
+ * Writes of one byte to this port are kept in the ring until the next exit of
+ * any processor, at most 170 of them; who runs the processors has to look
+ * there. Where the kernel cannot, they come as exits.
+ */
+void kvm_keep_port(struct kvm *k, uint16_t port);
 /* Raises an edge; any thread. */
 void kvm_irq(struct kvm *k, unsigned gsi);
 

@@ -44,6 +44,8 @@ static int open_platform(struct machine *m, struct err *err)
 		return err_sys(err, -r, "cannot connect the serial port");
 	m->power = (struct power){on_power, m};
 	bus_add(&m->pio, PORT_UART, UART_LEN, &uart_ops, &m->uart);
+	/* Every driver asks for the status after what it sent. */
+	kvm_keep_port(&m->kvm, PORT_UART);
 	bus_add(&m->pio, PORT_POWER, POWER_LEN, &power_ops, &m->power);
 	return 0;
 }

@@ -15,6 +15,9 @@
 #include <sys/mman.h>
 
 #define KICK SIGUSR1
+#define KEPT_MAX                                           \
+	((PAGE - sizeof(struct kvm_coalesced_mmio_ring)) / \
+		sizeof(struct kvm_coalesced_mmio))
 
 static void on_kick(int signo)
 {
@@ -71,6 +74,28 @@ enum vm_end vcpus_ended(struct vcpus *s, char *text, size_t len)
 }
 
 /* --- exits ------------------------------------------------------------- */
+
+/*
+ * Writes that KVM kept come before whatever this processor left the guest for.
+ * The ring is the kernel's: it fills it and moves last, we move first.
+ */
+static void take_kept(struct vcpu *v)
+{
+	struct kvm_coalesced_mmio_ring *ring = v->ring;
+
+	if (!ring ||
+		ring->first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))
+		return;
+	pthread_mutex_lock(&v->set->ring_lock);
+	while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+		const struct kvm_coalesced_mmio *w =
+			&ring->coalesced_mmio[ring->first % KEPT_MAX];
+		bus_write(v->set->pio, w->phys_addr, w->data, w->len);
+		__atomic_store_n(&ring->first, (ring->first + 1) % KEPT_MAX,
+			__ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&v->set->ring_lock);
+}
 
 static void port_exit(struct vcpu *v)
 {
@@ -195,15 +220,16 @@ static void finish_exit(struct vcpu *v)
 static void run_until_kicked(struct vcpu *v)
 {
 	for (;;) {
-		int r = ioctl(v->fd, KVM_RUN, 0);
-		if (r < 0 && errno == EINTR)
+		int r = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+		take_kept(v);
+		if (r == -EINTR)
 			return;
-		if (r < 0 && errno == EAGAIN)
+		if (r == -EAGAIN)
 			continue;
 		if (r < 0) {
 			vcpus_end(v->set, VM_END_INTERNAL,
 				"KVM_RUN failed on vCPU %u: %s", v->index,
-				strerrorname_np(errno));
+				strerrorname_np(-r));
 			return;
 		}
 		handle_exit(v);
@@ -275,6 +301,8 @@ static int make(struct vcpu *v)
 	if (run == MAP_FAILED)
 		return -errno;
 	v->run = run;
+	if (s->kvm->ring_at)
+		v->ring = (void *)((uint8_t *)run + s->kvm->ring_at);
 	return regs_cpuid(v->fd, s->cpuid, v->index);
 }
 
@@ -337,6 +365,7 @@ int vcpus_start(struct vcpus *s, struct kvm *k, unsigned n, struct bus *pio,
 	*s = (struct vcpus){
 		.kvm = k, .pio = pio, .mmio = mmio, .n = n, .cpuid = cpuid};
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->ring_lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	s->v = xcalloc(n, sizeof(*s->v));
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

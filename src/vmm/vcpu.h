@@ -37,6 +37,7 @@ struct vcpu {
 	unsigned index;
 	int fd;
 	struct kvm_run *run;
+	struct kvm_coalesced_mmio_ring *ring; /* all have the same, or NULL */
 	pthread_t thread;
 	bool started;
 	bool parked;                           /* under set->lock */
@@ -58,6 +59,7 @@ struct vcpus {
 	 * ended; the main thread watches it.
 	 */
 	int event_fd;
+	pthread_mutex_t ring_lock; /* who takes writes out of the ring */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum { VCPUS_PARK, VCPUS_RUN, VCPUS_QUIT } want;

@@ -41,10 +41,12 @@ void *memcpy(void *to, const void *from, size_t n)
 	return to;
 }
 
+/* As every driver does, it asks for the status: that brings them out. */
 void puts(const char *s)
 {
 	while (*s)
 		outb(UART, (uint8_t)*s++);
+	(void)inb(UART + 5);
 }
 
 void put_hex(uint64_t v)
