@@ -6,6 +6,7 @@
  * is a write to its register.
  */
 #include "vmm/devices.h"
+#include "vmm/pci.h"
 #include "vmm/power.h"
 #include "vmm/uart.h"
 #include "wire/wire.h"
@@ -34,6 +35,7 @@ struct bed {
 	struct conlog console;
 	struct uart uart;
 	struct power power;
+	struct pci pci;
 	const uint8_t *p;
 	size_t left;
 };
@@ -92,6 +94,7 @@ static void set_up(struct bed *b)
 	b->power = (struct power){on_power, NULL};
 	bus_add(&b->pio, PORT_UART, UART_LEN, &uart_ops, &b->uart);
 	bus_add(&b->pio, PORT_POWER, POWER_LEN, &power_ops, &b->power);
+	bus_add(&b->pio, PORT_PCI, PCI_LEN, &pci_ops, &b->pci);
 }
 
 static void tear_down(struct bed *b)

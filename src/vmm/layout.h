@@ -35,6 +35,7 @@
 #define GPA_TSS 0xfffbd000ull          /* Intel: three pages */
 
 #define PORT_UART 0x3f8u
+#define PORT_PCI 0xcf8u
 #define PORT_POWER 0x600u /* sleep control, sleep status, reset; see power.h */
 
 #define GSI_UART 4u

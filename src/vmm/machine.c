@@ -47,6 +47,7 @@ static int open_platform(struct machine *m, struct err *err)
 	/* Every driver asks for the status after what it sent. */
 	kvm_keep_port(&m->kvm, PORT_UART);
 	bus_add(&m->pio, PORT_POWER, POWER_LEN, &power_ops, &m->power);
+	bus_add(&m->pio, PORT_PCI, PCI_LEN, &pci_ops, &m->pci);
 	return 0;
 }
 

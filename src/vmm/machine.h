@@ -20,6 +20,7 @@
 #include "vmm/conlog.h"
 #include "vmm/devices.h"
 #include "vmm/mmio.h"
+#include "vmm/pci.h"
 #include "vmm/power.h"
 #include "vmm/snapshot.h"
 #include "vmm/uart.h"
@@ -41,6 +42,7 @@ struct machine {
 	struct uart uart;
 	int uart_irq;
 	struct power power;
+	struct pci pci;
 	struct calls calls;
 	struct mmio_bank bank;
 	struct devices devices;

@@ -41,8 +41,11 @@ void guest_main(void)
 	divisor();
 	check(inb(0x70) == 0xff && inb(0x71) == 0xff, "no clock chip");
 	check(inb(0x64) == 0xff, "no keyboard controller");
-	check(inl(0xcf8) == 0xffffffff, "no PCI");
 	outl(0xcf8, 0x80000000);
+	outb(0xcfb, 1);
+	check(inl(0xcf8) == 0x80000000, "a PCI address is kept");
+	outl(0xcfc, 0);
+	check(inl(0xcfc) == 0xffffffff, "and nothing is there");
 	check(inl(POWER + 2) == 0xffffffff, "an access may not leave a range");
 	check(inl(UART) != 0xffffffff, "a wide access inside one is answered");
 	outl(POWER, 0xffffffff);
