@@ -83,6 +83,9 @@ uint64_t engine_tsc_khz(void)
  * zeroing of all memory with every engine, retpolines only here, where they
  * guard against nothing. Landlock stays, because programs use it themselves.
  *
+ * swiotlb=noforce: beyond 3 GiB the kernel would set aside and zero 64 MiB for
+ * devices that reach less; ours reach everything.
+ *
  * The initcalls parse type information, make event files, test a key derivation
  * and load certificates for modules, which takes a twelfth of a boot without
  * hardware virtualization; TCP's default is then reno, which over a loopback
@@ -102,7 +105,7 @@ static char *kernel_cmdline(const struct engine_config *cfg)
 	const char *common = "console=ttyS0 quiet reboot=t panic=-1 "
 			     "cryptomgr.notests random.trust_cpu=on "
 			     "8250.nr_uarts=1 lsm=landlock init_on_alloc=0 "
-			     "nowatchdog";
+			     "nowatchdog swiotlb=noforce";
 
 	if (cfg->accel == ENGINE_KVM)
 		return xstrdup(common);
