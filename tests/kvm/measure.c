@@ -50,7 +50,8 @@ static void put(const char *file, const char *text)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC);
+	/* Truncating empties these files, but a list of triggers is to grow. */
+	fd = open(path, O_WRONLY | (strstr(file, "trigger") ? 0 : O_TRUNC));
 	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
 		(void)fprintf(
 			stderr, "kvm-measure: %s: %s\n", path, strerror(errno));
