@@ -64,10 +64,6 @@ int jail_landlock(const struct jail_files *f, struct err *err);
 int jail_capabilities(uint64_t keep, struct err *err);
 int jail_limits(struct err *err);
 int jail_syscalls(enum jail_profile p, struct err *err);
-/* The same, and these ioctl requests are allowed on any descriptor. */
-int jail_syscalls_ioctl(enum jail_profile p, const unsigned long *requests,
-	size_t n, struct err *err);
-
 /*
  * What root keeps so that root's own files stay reachable through a share:
  * reading and writing whatever the permission bits say, owners and modes. Not

@@ -5,38 +5,7 @@
 #include "jail/jail.h"
 #include "wire/agent.h"
 
-#include <linux/kvm.h>
 #include <stdio.h>
-
-/* Running, and what a snapshot reads and a restore writes. */
-static const unsigned long vcpu_requests[] = {
-	KVM_RUN,
-	KVM_GET_REGS,
-	KVM_SET_REGS,
-	KVM_GET_SREGS,
-	KVM_SET_SREGS,
-	KVM_GET_MSRS,
-	KVM_SET_MSRS,
-	KVM_GET_LAPIC,
-	KVM_SET_LAPIC,
-	KVM_GET_XSAVE,
-	KVM_SET_XSAVE,
-	KVM_GET_XCRS,
-	KVM_SET_XCRS,
-	KVM_GET_DEBUGREGS,
-	KVM_SET_DEBUGREGS,
-	KVM_GET_VCPU_EVENTS,
-	KVM_SET_VCPU_EVENTS,
-	KVM_GET_MP_STATE,
-	KVM_SET_MP_STATE,
-	KVM_KVMCLOCK_CTRL,
-};
-static const unsigned long vm_requests[] = {
-	KVM_GET_CLOCK,
-	KVM_SET_CLOCK,
-	KVM_GET_IRQCHIP,
-	KVM_SET_IRQCHIP,
-};
 
 static size_t kept(const struct vmm_config *c, int *fds)
 {
@@ -91,18 +60,10 @@ int confine_process(struct vmm_config *cfg, int birth_fd, struct err *err)
 
 int confine_threads(struct err *err)
 {
-	unsigned long all[ARRAY_SIZE(vcpu_requests) + ARRAY_SIZE(vm_requests)];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(vcpu_requests); i++)
-		all[n++] = vcpu_requests[i];
-	for (size_t i = 0; i < ARRAY_SIZE(vm_requests); i++)
-		all[n++] = vm_requests[i];
-	return jail_syscalls_ioctl(JAIL_VMM, all, n, err);
+	return jail_syscalls(JAIL_VMM, err);
 }
 
 int confine_vcpu(void)
 {
-	return jail_syscalls_ioctl(
-		JAIL_VCPU, vcpu_requests, ARRAY_SIZE(vcpu_requests), NULL);
+	return jail_syscalls(JAIL_VCPU, NULL);
 }
