@@ -215,6 +215,7 @@ static void finish_exit(struct vcpu *v)
 {
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	(void)ioctl(v->fd, KVM_RUN, 0);
+	take_kept(v);
 }
 
 static void run_until_kicked(struct vcpu *v)

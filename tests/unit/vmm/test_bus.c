@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cm.h"
 #include "vmm/bus.h"
+#include "vmm/pci.h"
+#include "wire/wire.h"
 
 #include <string.h>
 
@@ -82,12 +84,31 @@ static void test_nobody_reads_as_ones(void **state)
 	assert_int_equal(b.n_unclaimed, 2);
 }
 
+static void test_pci_address(void **state)
+{
+	struct bus b = {.n = 0};
+	struct pci pci = {0};
+	uint8_t data[4] = {0x78, 0x56, 0x34, 0x92};
+
+	bus_add(&b, 0xcf8, PCI_LEN, &pci_ops, &pci);
+	bus_write(&b, 0xcf8, data, 4);
+	bus_write(&b, 0xcfb, (const uint8_t[]){1}, 1);
+	bus_write(&b, 0xcfc, (const uint8_t[]){1, 2, 3, 4}, 4);
+	bus_read(&b, 0xcfc, data, 4);
+	assert_int_equal(get_le32(data), 0xffffffff);
+	bus_read(&b, 0xcf8, data, 2);
+	assert_int_equal(get_le16(data), 0xffff);
+	bus_read(&b, 0xcf8, data, 4);
+	assert_int_equal(get_le32(data), 0x92345678);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finds_each_range),
 		cmocka_unit_test(test_access_stays_inside),
 		cmocka_unit_test(test_nobody_reads_as_ones),
+		cmocka_unit_test(test_pci_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
