@@ -20,6 +20,9 @@ DEEP ?=
 TEST_HOME = $(CURDIR)/.cache/dev
 export COVE_TEST_CACHE ?= $(TEST_HOME)/cache
 
+# What make kernel builds.
+SMALL_KERNEL = .cache/kernel-build/vmlinux
+
 # What a user runs; the rest of the tree is tests.
 PROGRAMS = agent/cove-init cli/cove daemon/coved devices/cove-devices \
 	image/cove-image vmm/cove-vmm \
@@ -84,7 +87,7 @@ check-kvm: build test-cache ## the monitor on true KVM, in an emulated machine
 	@scripts/check-kvm
 
 check-kvm-full: build test-cache ## the same for longer, and end-to-end tests there
-	@COVE_EVIL_SECONDS=180 COVE_TESTBED_TIMEOUT=1200 scripts/check-kvm
+	@COVE_EVIL_SECONDS=180 COVE_TESTBED_TIMEOUT=2400 scripts/check-kvm
 	@scripts/check-kvm --e2e $(T)
 
 prove: ## have CBMC prove what reads rings, and addresses to pointers
@@ -102,6 +105,7 @@ bench-docker: ## Docker's start and runs against Debian's own start
 
 bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true KVM
 	@scripts/bench-kvm
+	@[ ! -e $(SMALL_KERNEL) ] || scripts/bench-kvm --kernel $(SMALL_KERNEL)
 
 bench-gate: ## the network gate against tinyproxy, squid and mitmproxy
 	@scripts/bootstrap build run test bench

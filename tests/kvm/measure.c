@@ -4,7 +4,8 @@
  * serial port is its standard output, and prints one line of figures about the
  * guest's start:
  *
- *   entry    ms from exec to the guest's first instruction
+ *   entry    ms from exec to the guest's first instruction; own: from the
+ *            monitor's exec, where another program starts it
  *   init     ms to the line "MARK init", command: to "MARK command"
  *   cpu      seconds of CPU in all
  *   exits    of the processor to the kernel, user: of these to the monitor,
@@ -32,6 +33,7 @@
 
 #define TRACING "/sys/kernel/tracing/"
 #define KVM_EVENTS "events/kvm/"
+#define EXECS "events/sched/sched_process_exec"
 /* The bytes that go out on the serial port. */
 #define SENT "hist:keys=val.hex if port == 0x3f8 && rw == 1"
 #define GUEST_KIB (64 * 1024ul) /* mappings from this size on are memory */
@@ -96,11 +98,13 @@ static void trace_begin(void)
 	put("events/kvm/kvm_exit/trigger", "hist:keys=isa");
 	put("events/kvm/kvm_entry/trigger", "traceoff:1");
 	put("events/kvm/kvm_entry/enable", "1");
+	put(EXECS "/enable", "1");
 	put("tracing_on", "1");
 }
 
 static void trace_end(void)
 {
+	put(EXECS "/enable", "0");
 	put("events/kvm/kvm_entry/enable", "0");
 	put("events/kvm/kvm_entry/trigger", "!traceoff");
 	put("events/kvm/kvm_userspace_exit/trigger", "!hist:keys=reason");
@@ -164,19 +168,28 @@ static unsigned long hits(const char *event, const char *key, unsigned *by)
 	return sum;
 }
 
-/* The time stamp of the one kvm_entry in the buffer, in ms, or 0. */
-static double first_entry(void)
+/* The time stamp of the last such event in the text, in ms, or 0. */
+static double time_of(const char *text, const char *event)
 {
-	static char text[65536];
-	char *p;
+	const char *p = NULL;
 
-	(void)get(TRACING "trace", text, sizeof(text));
-	p = strstr(text, ": kvm_entry:");
+	for (const char *q = text; (q = strstr(q, event)); q++)
+		p = q;
 	if (!p)
 		return 0;
 	while (p > text && p[-1] != ' ')
 		p--;
 	return strtod(p, NULL) * 1e3;
+}
+
+/* The trace ends with the one kvm_entry: before it, the monitor's exec. */
+static double first_entry(double *ret_exec)
+{
+	static char text[65536];
+
+	(void)get(TRACING "trace", text, sizeof(text));
+	*ret_exec = time_of(text, ": sched_process_exec:");
+	return time_of(text, ": kvm_entry:");
 }
 
 /* Private pages of mappings that are too small to be guest memory. */
@@ -266,7 +279,7 @@ static char **options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	double begin, entry, init, command;
+	double begin, entry, exec, init, command;
 	unsigned long exits, user, kib;
 	unsigned by[64] = {0};
 	struct rusage ru;
@@ -286,7 +299,7 @@ int main(int argc, char **argv)
 	init = now_ms() - begin;
 	user = hits("kvm_userspace_exit", "reason:", by);
 	exits = hits("kvm_exit", "isa:", NULL);
-	entry = first_entry();
+	entry = first_entry(&exec);
 	if (timeline)
 		save_timeline();
 	if (ports) {
@@ -303,9 +316,10 @@ int main(int argc, char **argv)
 		;
 	(void)wait4(pid, &status, 0, &ru);
 	trace_end();
-	printf("entry %.2f init %.2f command %.2f cpu %.3f exits %lu user %lu "
+	printf("entry %.2f own %.2f init %.2f command %.2f cpu %.3f exits %lu user %lu "
 	       "private %lu",
-		entry > 0 ? entry - begin : 0, init, command,
+		entry > 0 ? entry - begin : 0, entry > 0 ? entry - exec : 0,
+		init, command,
 		(double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
 			(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) /
 				1e6,
