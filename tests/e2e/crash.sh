@@ -20,10 +20,14 @@ ok "ls says failed within 5 s" \
 	wait_for 5 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
 is "the next exec starts it with its fsynced data" \
 	"$("$COVE" exec keep sh -c 'cat ~/f')" precious
-kill -9 "$(field keep 'o["pids_host"]["devices"]')"
-ok "a killed device server: failed within 5 s" \
-	wait_for 5 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
-is "and it starts again" "$("$COVE" exec keep sh -c 'cat ~/f')" precious
+# cove-vmm has the devices in its own process, which was just killed.
+devices=$(field keep 'o["pids_host"].get("devices") or ""')
+if [ -n "$devices" ]; then
+	kill -9 "$devices"
+	ok "a killed device server: failed within 5 s" \
+		wait_for 5 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
+	is "and it starts again" "$("$COVE" exec keep sh -c 'cat ~/f')" precious
+fi
 
 # A guest kernel panic.
 "$COVE" exec -u root keep sh -c 'sync; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger' >/dev/null 2>&1
