@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SCRATCH (64u * 1024u)
 #define ACCEPT_BATCH 64u
 #define BACKLOG 1024
 #define READS_PER_EVENT 4u
@@ -145,7 +144,7 @@ static int pump(struct flow *f, struct side *from, struct side *to)
 
 		if (from->eof || buf_len(&to->out))
 			return 0;
-		n = recv(from->w.fd, p, SCRATCH, MSG_DONTWAIT);
+		n = recv(from->w.fd, p, NET_SCRATCH, MSG_DONTWAIT);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 		if (n == 0) {
@@ -153,7 +152,7 @@ static int pump(struct flow *f, struct side *from, struct side *to)
 			return 0;
 		}
 		r = put(to, p, (size_t)n);
-		if (r < 0 || (size_t)n < SCRATCH)
+		if (r < 0 || (size_t)n < NET_SCRATCH)
 			return r;
 	}
 	return 0;
@@ -214,8 +213,8 @@ static void flow_new(
 	int one = 1, gate = -1;
 
 	f->net = n;
-	buf_init(&f->app.out, SCRATCH);
-	buf_init(&f->gate.out, SCRATCH);
+	buf_init(&f->app.out, NET_SCRATCH);
+	buf_init(&f->gate.out, NET_SCRATCH);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (vsock_dial(port, &gate) < 0 ||
 		loop_watch(n->loop, &f->app.w, fd, 0, on_app) < 0) {
@@ -239,8 +238,8 @@ void net_relay(struct net *n, int app, int gate)
 
 	f->net = n;
 	f->connected = true;
-	buf_init(&f->app.out, SCRATCH);
-	buf_init(&f->gate.out, SCRATCH);
+	buf_init(&f->app.out, NET_SCRATCH);
+	buf_init(&f->gate.out, NET_SCRATCH);
 	f->app.w.fd = app;
 	f->gate.w.fd = gate;
 	list_add_tail(&n->flows, &f->link);
@@ -508,7 +507,7 @@ int net_start(struct net *n, struct loop *loop, struct err *err)
 	list_init(&n->flows);
 	list_init(&n->queries);
 	list_init(&n->inbounds);
-	n->scratch = xcalloc(1, SCRATCH);
+	n->scratch = xcalloc(1, NET_SCRATCH);
 	r = net_setup(&tun, err);
 	if (r < 0)
 		return err_wrap(err, "network");

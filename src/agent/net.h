@@ -16,6 +16,7 @@
 
 #define NET_FLOWS_MAX 16384u
 #define NET_QUERIES_MAX 512u
+#define NET_SCRATCH (64u * 1024u)
 
 struct net {
 	struct loop *loop;
@@ -28,7 +29,7 @@ struct net {
 	struct list inbounds; /* of them those whose header or port is due */
 	size_t n_flows;
 	size_t n_queries;
-	uint8_t *scratch;
+	uint8_t *scratch; /* NET_SCRATCH; within one callback only */
 	struct udp *udps; /* of net_udp.c; NULL before it starts */
 };
 
@@ -36,6 +37,8 @@ struct net {
 void net_relay(struct net *n, int app, int gate);
 /* net_in.c: listens for the gate. 0 or -errno. */
 int net_in_start(struct net *n);
+/* A stream of a published UDP port, counted already; taken over when 0. */
+int net_in_udp(struct net *n, int gate, uint16_t port);
 
 /* Interface, redirect, resolver. Without them the sandbox has no network. */
 int net_start(struct net *n, struct loop *loop, struct err *err);

@@ -2,7 +2,8 @@
 /*
  * Published ports: the gate opens a stream, says a port, and gets a connection
  * to that port of our own loopback: over IPv4, or IPv6 when nobody listens
- * there. What answers in the guest sees 127.0.0.1 or ::1.
+ * there. What answers in the guest sees 127.0.0.1 or ::1. Those of UDP go on
+ * in net_in_udp.c.
  */
 #include "agent/net.h"
 
@@ -113,6 +114,17 @@ static void dial(struct inbound *in)
 	drop(in);
 }
 
+static void give_udp(struct inbound *in)
+{
+	loop_unwatch(in->net->loop, &in->gate);
+	if (net_in_udp(in->net, in->gate.fd, in->port) < 0) {
+		drop(in);
+		return;
+	}
+	in->gate.fd = -1;
+	done(in);
+}
+
 static void on_gate(struct loop *l, struct watch *w, uint32_t events)
 {
 	struct inbound *in = container_of(w, struct inbound, gate);
@@ -129,15 +141,17 @@ static void on_gate(struct loop *l, struct watch *w, uint32_t events)
 		return;
 	in->head_len += (size_t)MAX(n, 0);
 	if (n <= 0 ||
-		(in->head_len == EGRESS_HEAD &&
-			(egress_get(in->head, &h) < 0 ||
-				h.proto != EGRESS_TCP))) {
+		(in->head_len == EGRESS_HEAD && egress_get(in->head, &h) < 0)) {
 		drop(in);
 		return;
 	}
 	if (in->head_len < EGRESS_HEAD)
 		return;
 	in->port = h.port;
+	if (h.proto == EGRESS_UDP) {
+		give_udp(in);
+		return;
+	}
 	loop_rewatch(l, w, 0);
 	dial(in);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/net_udp.h"
 
+#include "agent/datagrams.h"
 #include "agent/modules.h"
 #include "agent/packet.h"
 #include "agent/vsock.h"
@@ -11,8 +12,6 @@
 #include <sys/socket.h>
 
 #define PACKETS_PER_EVENT 64u
-#define READ_SIZE (16u * 1024u)
-#define HEAD 2u /* le16 length */
 #define BUCKETS 256u
 
 struct udp {
@@ -108,25 +107,10 @@ static void on_closed(struct udp_flow *f)
 	loop_timer(f->u->net->loop, &f->timer, UDP_DENIED_MS, on_time);
 }
 
-static int flush(struct udp_flow *f)
-{
-	ssize_t n;
-
-	if (buf_len(&f->to) == 0)
-		return 0;
-	n = send(f->gate.fd, buf_head(&f->to), buf_len(&f->to),
-		MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	buf_consume(&f->to, (size_t)n);
-	if (buf_len(&f->to) == 0)
-		buf_done(&f->to);
-	return 0;
-}
-
 /* A datagram that came back, as a packet. A full tun loses it. */
-static void give(struct udp_flow *f, const uint8_t *p, size_t len)
+static void give(void *arg, const uint8_t *p, size_t len)
 {
+	struct udp_flow *f = arg;
 	struct packet d = {
 		.sport = f->dport, .dport = f->sport, .payload = p, .len = len};
 	size_t n;
@@ -137,28 +121,7 @@ static void give(struct udp_flow *f, const uint8_t *p, size_t len)
 	if (n > 0 && write(f->u->tun.fd, f->u->out, n) < 0)
 		return;
 	f->answered = true;
-}
-
-static int take_answers(struct udp_flow *f)
-{
-	ssize_t n = buf_read_fd(&f->from, f->gate.fd, READ_SIZE);
-
-	if (n == -EAGAIN || n == -EINTR)
-		return 0;
-	if (n <= 0)
-		return -EPIPE;
 	f->active_ms = now_ms();
-	while (buf_len(&f->from) >= HEAD) {
-		const uint8_t *p = buf_head(&f->from);
-		size_t len = get_le16(p);
-
-		if (buf_len(&f->from) < HEAD + len)
-			return 0;
-		give(f, p + HEAD, len);
-		buf_consume(&f->from, HEAD + len);
-	}
-	buf_done(&f->from);
-	return 0;
 }
 
 static void on_gate(struct loop *l, struct watch *w, uint32_t events)
@@ -167,9 +130,9 @@ static void on_gate(struct loop *l, struct watch *w, uint32_t events)
 	int r = 0;
 
 	if (events & EPOLLOUT)
-		r = flush(f);
+		r = datagrams_flush(&f->to, w->fd);
 	if (r == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-		r = take_answers(f);
+		r = datagrams_read(&f->from, w->fd, give, f);
 	if (r < 0)
 		on_closed(f);
 	else
@@ -215,8 +178,8 @@ static struct udp_flow *flow_new(
 	f->sport = d->sport;
 	f->dport = d->dport;
 	f->began_ms = f->active_ms = now_ms();
-	buf_init(&f->to, 2u * (HEAD + PACKET_MAX));
-	buf_init(&f->from, HEAD + PACKET_MAX + READ_SIZE);
+	buf_init(&f->to, 2u * (DATAGRAM_HEAD + PACKET_MAX));
+	buf_init(&f->from, DATAGRAM_HEAD + PACKET_MAX + DATAGRAM_READ);
 	if (loop_watch(u->net->loop, &f->gate, fd, EPOLLIN | EPOLLOUT,
 		    on_gate) < 0) {
 		closep(&fd);
@@ -237,7 +200,6 @@ static void on_datagram(
 {
 	struct list *in = bucket(u, d);
 	struct udp_flow *f = find(in, d);
-	uint8_t head[HEAD];
 	size_t len;
 
 	if (!f)
@@ -251,12 +213,7 @@ static void on_datagram(
 		return;
 	}
 	f->active_ms = now_ms();
-	put_le16(head, (uint16_t)d->len);
-	/* Both or nothing. */
-	if (buf_len(&f->to) + HEAD + d->len > f->to.max)
-		return;
-	(void)buf_put(&f->to, head, HEAD);
-	(void)buf_put(&f->to, d->payload, d->len);
+	datagrams_put(&f->to, d->payload, d->len);
 	loop_rewatch(u->net->loop, &f->gate, EPOLLIN | EPOLLOUT);
 }
 

@@ -38,8 +38,7 @@ static void print(const json_t *answer)
 	json_array_foreach (json_object_get(answer, "ports"), i, it) {
 		uint64_t number = ju64(it, "host_port");
 		_cleanup_free_ char *host = xasprintf("%" PRIu64, number);
-		_cleanup_free_ char *port =
-			xasprintf("%" PRIu64, ju64(it, "port"));
+		_cleanup_free_ char *port = publish_port(it);
 		bool open = json_is_true(json_object_get(it, "open"));
 
 		table_cell(&t, jstr(it, "address"));
@@ -99,10 +98,10 @@ const struct command cmd_ports = {
 		 "after adding (-p) and removing (--unpublish) some. Without "
 		 "ADDR they are reachable from this host only, as 127.0.0.1 "
 		 "and ::1; without HOST a free port is chosen, which stays the "
-		 "same as long as it stays free. Inside, the connection "
-		 "arrives from 127.0.0.1. Ports come back when the sandbox "
-		 "starts again; one that another program has taken is an "
-		 "error.",
+		 "same as long as it stays free. PORT/udp publishes UDP. "
+		 "Inside, what comes arrives from 127.0.0.1. Ports come back "
+		 "when the sandbox starts again; one that another program has "
+		 "taken is an error.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.opts_size = sizeof(struct ports_opts),

@@ -11,7 +11,7 @@ static int bad(const char *text, const char *why, struct err *err)
 {
 	return err_set(err, EUSAGE,
 		"'%.80s': %s; write PORT, HOST_PORT:PORT or "
-		"ADDRESS:HOST_PORT:PORT",
+		"ADDRESS:HOST_PORT:PORT, and /udp behind it for UDP",
 		text, why);
 }
 
@@ -66,16 +66,18 @@ int publish_parse(const char *text, json_t **ret, struct err *err)
 	char address[46] = "";
 	int r = 0;
 
-	if (*end && !streq(end, "/tcp"))
-		return bad(text, "only TCP ports can be published", err);
+	if (*end && !streq(end, "/tcp") && !streq(end, "/udp"))
+		return bad(
+			text, "only TCP and UDP ports can be published", err);
 	if (!parse_port(colon ? colon + 1 : text, end, false, &guest))
 		return bad(text, "no port of the sandbox", err);
 	if (colon)
 		r = parse_host(text, colon, address, &host, err);
 	if (r == 0)
-		*ret = json_pack("{s:s, s:I, s:I}", "address", address,
+		*ret = json_pack("{s:s, s:I, s:I, s:s}", "address", address,
 			"host_port", (json_int_t)host, "port",
-			(json_int_t)guest);
+			(json_int_t)guest, "protocol",
+			streq(end, "/udp") ? "udp" : "tcp");
 	return r;
 }
 
@@ -140,15 +142,24 @@ int rate_parse(
 	return 0;
 }
 
+char *publish_port(const json_t *entry)
+{
+	bool udp = streq(jstr(entry, "protocol"), "udp");
+
+	return xasprintf(
+		"%" PRIu64 "%s", ju64(entry, "port"), udp ? "/udp" : "");
+}
+
 char *publish_text(const json_t *entry)
 {
+	_cleanup_free_ char *port = publish_port(entry);
 	const char *address = jstr(entry, "address");
 	bool v6 = strchr(address, ':') != NULL;
 	uint64_t host = ju64(entry, "host_port");
 
 	if (!host)
-		return xasprintf("%s%s%s, any port -> %" PRIu64, v6 ? "[" : "",
-			address, v6 ? "]" : "", ju64(entry, "port"));
-	return xasprintf("%s%s%s:%" PRIu64 " -> %" PRIu64, v6 ? "[" : "",
-		address, v6 ? "]" : "", host, ju64(entry, "port"));
+		return xasprintf("%s%s%s, any port -> %s", v6 ? "[" : "",
+			address, v6 ? "]" : "", port);
+	return xasprintf("%s%s%s:%" PRIu64 " -> %s", v6 ? "[" : "", address,
+		v6 ? "]" : "", host, port);
 }

@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 /*
- * "[[ADDRESS:]HOST_PORT:]PORT[/tcp]", an IPv6 address in brackets; HOST_PORT
+ * "[[ADDRESS:]HOST_PORT:]PORT[/tcp|/udp]", an IPv6 address in brackets; HOST_PORT
  * may be empty or 0: any that is free. -EUSAGE with text.
  */
 int publish_parse(const char *text, json_t **ret, struct err *err);
@@ -21,7 +21,9 @@ int publish_parse_all(
  * both when DOWN is missing. */
 int rate_parse(const char *text, uint64_t *ret_up, uint64_t *ret_down,
 	struct err *err);
-/* "127.0.0.1:8080 -> 80" of an entry of the API; heap. */
+/* "80" or "53/udp" of an entry of the API; heap. */
+char *publish_port(const json_t *entry);
+/* "127.0.0.1:8080 -> 80"; heap. */
 char *publish_text(const json_t *entry);
 
 #endif

@@ -59,22 +59,26 @@ static uint16_t port_of(int fd)
 			: ((struct sockaddr_in *)&ss)->sin_port);
 }
 
-static int listen_at(const char *address, uint16_t port, int *ret)
+/* With UDP a second socket could take the port over: no SO_REUSEADDR there. */
+static int listen_at(const char *address, uint16_t port, int type, int *ret)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = make_addr(address, port, &ss);
-	_cleanup_close_ int fd = socket(
-		ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd =
+		socket(ss.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool udp = type == SOCK_DGRAM;
 	int one = 1;
 
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!udp)
+		(void)setsockopt(
+			fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (ss.ss_family == AF_INET6)
 		(void)setsockopt(
 			fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 ||
-		listen(fd, SOMAXCONN) < 0)
+		(!udp && listen(fd, SOMAXCONN) < 0))
 		return -errno;
 	*ret = TAKE_FD(fd);
 	return 0;
@@ -87,19 +91,19 @@ static bool no_v6(int r)
 }
 
 /* Both loopbacks with the same port; 0 is any that is free on both. */
-static int listen_both(uint16_t port, int fd[2])
+static int listen_both(uint16_t port, int type, int fd[2])
 {
 	int r = -EADDRINUSE;
 
 	for (unsigned i = 0; i < (port ? 1 : EPHEMERAL_TRIES); i++) {
 		if (fd[0] < 0)
-			r = listen_at("127.0.0.1", port, &fd[0]);
+			r = listen_at("127.0.0.1", port, type, &fd[0]);
 		else
 			r = 0;
 		if (r < 0)
 			return r;
 		if (fd[1] < 0)
-			r = listen_at("::1", port_of(fd[0]), &fd[1]);
+			r = listen_at("::1", port_of(fd[0]), type, &fd[1]);
 		if (r == 0 || no_v6(r))
 			return 0;
 		closep(&fd[0]);
@@ -122,9 +126,11 @@ static void map_close(struct map *m)
 
 static int listen_port(struct map *m, uint16_t port)
 {
+	int type = m->p.udp ? SOCK_DGRAM : SOCK_STREAM;
+
 	if (m->p.address[0])
-		return listen_at(m->p.address, port, &m->fd[0]);
-	return listen_both(port, m->fd);
+		return listen_at(m->p.address, port, type, &m->fd[0]);
+	return listen_both(port, type, m->fd);
 }
 
 static int refuse(const struct publish *p, int r, struct err *err)
@@ -133,9 +139,11 @@ static int refuse(const struct publish *p, int r, struct err *err)
 
 	if (r == -EADDRINUSE)
 		return err_set(err, EADDRINUSE,
-			"port %u of %s is taken by another program (ss -ltnp "
-			"shows which); free it, or publish to another port",
-			p->host_port, where);
+			"%sport %u of %s is taken by another program (ss "
+			"-l%cnp shows which); free it, or publish to another "
+			"port",
+			p->udp ? "UDP " : "", p->host_port, where,
+			p->udp ? 'u' : 't');
 	if (r == -EACCES)
 		return err_set(err, EACCES,
 			"port %u of %s may be opened by root only; publish to "
@@ -306,6 +314,7 @@ size_t ports_put(struct sandbox *sb, struct buf *b, int fds[])
 		mark = tlv_begin(b, GT_PORT);
 		(void)tlv_put_u32(b, GP_FD, (uint32_t)n);
 		(void)tlv_put_u32(b, GP_GUEST, m->p.port);
+		(void)tlv_put_u32(b, GP_UDP, m->p.udp);
 		tlv_end(b, mark);
 		fds[n++] = m->fd[i % 2];
 	}
@@ -317,8 +326,11 @@ static int *place_of(struct ports *p, int fd, uint32_t guest)
 {
 	struct sockaddr_storage ss = {0}, want;
 	socklen_t len = sizeof(ss);
+	socklen_t int_len = sizeof(int);
+	int type = 0;
 
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) < 0)
 		return NULL;
 	for (size_t i = 0; i < 2 * p->n; i++) {
 		struct map *m = &p->map[i / 2];
@@ -326,7 +338,8 @@ static int *place_of(struct ports *p, int fd, uint32_t guest)
 			: i % 2                 ? "::1"
 						: "127.0.0.1";
 
-		if (m->fd[i % 2] >= 0 || m->p.port != guest)
+		if (m->fd[i % 2] >= 0 || m->p.port != guest ||
+			m->p.udp != (type == SOCK_DGRAM))
 			continue;
 		len = make_addr(a, m->p.last, &want);
 		if (memcmp(&ss, &want, len) == 0)
@@ -379,13 +392,13 @@ void ports_adopt(struct sandbox *sb, const void *body, size_t len, int fds[],
 static bool same(const struct publish *a, const struct publish *b)
 {
 	return a->port == b->port && a->host_port == b->host_port &&
-		streq(a->address, b->address);
+		a->udp == b->udp && streq(a->address, b->address);
 }
 
 /* What --unpublish names: a port of the guest, or one mapping of it. */
 static bool named(const struct publish *p, const struct publish *what)
 {
-	if (p->port != what->port)
+	if (p->port != what->port || p->udp != what->udp)
 		return false;
 	if (what->host_port && what->host_port != p->host_port &&
 		what->host_port != p->last)
@@ -480,13 +493,14 @@ json_t *ports_json(struct sandbox *sb)
 		const struct map *m = &p->map[i];
 
 		json_array_append_new(list,
-			json_pack("{s:s, s:i, s:i, s:b}", "address",
+			json_pack("{s:s, s:i, s:i, s:s, s:b}", "address",
 				m->p.address[0] ? m->p.address : "localhost",
 				"host_port",
 				m->p.host_port       ? m->p.host_port
 					: is_open(m) ? m->p.last
 						     : 0,
-				"port", m->p.port, "open", is_open(m)));
+				"port", m->p.port, "protocol",
+				publish_protocol(&m->p), "open", is_open(m)));
 	}
 	return list;
 }

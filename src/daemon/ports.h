@@ -2,7 +2,7 @@
 /*
  * ports - the published ports of a sandbox: which they are is kept in
  * ports.json of its directory (at first what it was created with), the
- * listeners are opened here and served by its gate (gate/ports.h). coved keeps
+ * sockets are opened here and served by its gate (gate/ports.h). coved keeps
  * a descriptor of each, so that a gate that is started again serves the same
  * ports, and asks a gate that it adopts for them. Loop thread only.
  */
@@ -33,9 +33,13 @@ void ports_adopt(struct sandbox *sb, const void *body, size_t len, int fds[],
 /* Adds and removes; all or nothing, saved before it has an effect. */
 int ports_change(struct sandbox *sb, const struct publish *add, size_t n_add,
 	const struct publish *del, size_t n_del, struct err *err);
-/* [{"address","host_port","port","open"}] */
+/* [{"address","host_port","port","protocol","open"}] */
 json_t *ports_json(struct sandbox *sb);
 
+static inline const char *publish_protocol(const struct publish *p)
+{
+	return p->udp ? "udp" : "tcp";
+}
 /* publish.c: the list in JSON, as in a spec. */
 int publish_read(
 	json_t *array, struct publish **ret, size_t *ret_n, struct err *err);

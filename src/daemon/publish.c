@@ -11,6 +11,7 @@ struct raw {
 	uint32_t host_port;
 	uint32_t port;
 	uint32_t last;
+	char *protocol;
 };
 
 static const struct field fields[] = {
@@ -19,12 +20,16 @@ static const struct field fields[] = {
 	{"port", FIELD_U32, offsetof(struct raw, port), 1, 65535,
 		.required = true},
 	{"last", FIELD_U32, offsetof(struct raw, last), 0, 65535},
+	{"protocol", FIELD_STR, offsetof(struct raw, protocol), 3, 3},
 };
 
 static int check(const struct raw *raw, struct err *err)
 {
 	uint8_t a[16];
 
+	if (raw->protocol && !streq(raw->protocol, "tcp") &&
+		!streq(raw->protocol, "udp"))
+		return err_set(err, EINVAL, "'protocol' must be tcp or udp");
 	if (!raw->address || !*raw->address ||
 		inet_pton(AF_INET, raw->address, a) == 1 ||
 		inet_pton(AF_INET6, raw->address, a) == 1)
@@ -42,12 +47,14 @@ static int read_one(json_t *j, struct publish *ret, struct err *err)
 	if (r == 0) {
 		*ret = (struct publish){.host_port = (uint16_t)raw.host_port,
 			.port = (uint16_t)raw.port,
-			.last = (uint16_t)raw.last};
+			.last = (uint16_t)raw.last,
+			.udp = raw.protocol && streq(raw.protocol, "udp")};
 		if (raw.address)
 			memcpy(ret->address, raw.address,
 				strlen(raw.address) + 1);
 	}
 	free(raw.address);
+	free(raw.protocol);
 	return r;
 }
 
@@ -75,8 +82,9 @@ json_t *publish_json(const struct publish *p, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list,
-			json_pack("{s:s, s:i, s:i, s:i}", "address",
+			json_pack("{s:s, s:i, s:i, s:i, s:s}", "address",
 				p[i].address, "host_port", p[i].host_port,
-				"port", p[i].port, "last", p[i].last));
+				"port", p[i].port, "last", p[i].last,
+				"protocol", publish_protocol(&p[i])));
 	return list;
 }

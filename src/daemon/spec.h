@@ -44,6 +44,7 @@ struct publish {
 	uint16_t host_port; /* 0: any that is free */
 	uint16_t port;      /* of the guest */
 	uint16_t last;      /* host port that was used last; 0 */
+	bool udp;
 };
 
 struct spec {

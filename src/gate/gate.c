@@ -100,6 +100,7 @@ int gate_open(struct gate *g, struct err *err)
 	list_init(&g->streams);
 	list_init(&g->queries);
 	list_init(&g->ports);
+	list_init(&g->peers);
 	list_init(&g->limits);
 	g->used_fd = -1;
 	g->client.fd = -1;

@@ -56,6 +56,8 @@ struct gate {
 	struct list queries; /* struct query.link: DNS streams */
 	struct list limits;  /* struct limit.link: see limit.h */
 	struct list ports;   /* struct port.link: see ports.h */
+	struct list peers;   /* struct peer.link: see peer.h */
+	size_t n_peers;
 	size_t n_streams;
 	struct timer throttle; /* wakes streams that wait for tokens */
 	struct timer accept_again;

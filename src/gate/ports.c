@@ -2,7 +2,9 @@
 #include "gate/ports.h"
 
 #include "base/fd.h"
+#include "gate/peer.h"
 #include "gate/stream.h"
+#include "gate/udp.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,6 +22,8 @@ struct port {
 	struct gate *g;
 	struct watch w;
 	uint16_t guest;
+	bool udp;
+	uint64_t cookie; /* which socket it is, whatever its descriptor */
 	struct task free_task;
 };
 
@@ -36,11 +40,27 @@ static void port_close(struct port *p)
 	loop_defer(&p->g->loop, &p->free_task, free_later);
 }
 
-static bool is_published(const struct gate *g, uint16_t guest)
+int ports_fd(const struct gate *g, uint64_t cookie)
 {
-	list_for_each (it, &g->ports)
-		if (list_entry(it, struct port, link)->guest == guest)
+	list_for_each (it, &g->ports) {
+		const struct port *p = list_entry(it, struct port, link);
+
+		if (p->udp && p->cookie == cookie)
+			return p->w.fd;
+	}
+	return -1;
+}
+
+static bool is_published(const struct gate *g, const struct stream *s)
+{
+	if (s->peer)
+		return ports_fd(g, s->peer->port) >= 0;
+	list_for_each (it, &g->ports) {
+		const struct port *p = list_entry(it, struct port, link);
+
+		if (!p->udp && p->guest == s->port)
 			return true;
+	}
 	return false;
 }
 
@@ -49,26 +69,23 @@ static void cut_others(struct gate *g)
 	list_for_each_safe (it, &g->streams) {
 		struct stream *s = list_entry(it, struct stream, link);
 
-		if (s->inbound && !is_published(g, s->port))
+		if (s->inbound && !is_published(g, s))
 			stream_reset(
 				s, "cut", "the port is not published any more");
 	}
 }
 
-/* Who connected; for the log. */
-static void note_peer(int fd, struct address *ret)
+void ports_note(const struct sockaddr_storage *ss, struct address *ret)
 {
-	struct sockaddr_storage ss = {0};
-	socklen_t len = sizeof(ss);
+	const struct sockaddr_in6 *a6 = (const void *)ss;
+	const struct sockaddr_in *a4 = (const void *)ss;
 
 	*ret = (struct address){{0}};
-	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
-		return;
-	if (ss.ss_family == AF_INET6) {
-		memcpy(ret->b, &((struct sockaddr_in6 *)&ss)->sin6_addr, 16);
-	} else if (ss.ss_family == AF_INET) {
+	if (ss->ss_family == AF_INET6) {
+		memcpy(ret->b, &a6->sin6_addr, 16);
+	} else if (ss->ss_family == AF_INET) {
 		ret->b[10] = ret->b[11] = 0xff;
-		memcpy(ret->b + 12, &((struct sockaddr_in *)&ss)->sin_addr, 4);
+		memcpy(ret->b + 12, &a4->sin_addr, 4);
 	}
 }
 
@@ -97,33 +114,40 @@ static void on_late(struct loop *l, struct timer *t)
 		"the guest does not answer");
 }
 
+struct stream *ports_dial(struct gate *g, uint16_t port, uint8_t proto)
+{
+	const struct egress_head h = {.proto = proto, .port = port};
+	int guest = g->over_quota ? -EDQUOT : connect_guest(g);
+	struct stream *s = guest < 0 ? NULL : stream_new(g, guest);
+
+	if (!s)
+		return NULL;
+	s->inbound = true;
+	s->state = ST_KNOCK;
+	s->port = port;
+	egress_put(s->head, &h);
+	loop_timer(&g->loop, &s->timer, KNOCK_MS, on_late);
+	return s;
+}
+
 static void take(struct port *p, int fd)
 {
-	const struct egress_head h = {.proto = EGRESS_TCP, .port = p->guest};
-	struct gate *g = p->g;
+	struct stream *s = ports_dial(p->g, p->guest, EGRESS_TCP);
 	const struct linger now = {1, 0};
-	int guest = g->over_quota ? -EDQUOT : connect_guest(g);
-	struct stream *s;
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
 	int one = 1;
 
-	if (guest < 0) {
+	if (!s) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		closep(&fd);
 		return;
 	}
-	s = stream_new(g, guest);
-	if (!s) {
-		closep(&fd);
-		return;
-	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	s->inbound = true;
-	s->state = ST_KNOCK;
-	s->port = p->guest;
 	s->net.w.fd = fd;
-	egress_put(s->head, &h);
-	note_peer(fd, &s->addr);
-	loop_timer(&g->loop, &s->timer, KNOCK_MS, on_late);
+	/* Who connected; for the log. */
+	(void)getpeername(fd, (struct sockaddr *)&ss, &len);
+	ports_note(&ss, &s->addr);
 }
 
 /* "OK <digits>\n", not a byte more: what follows is the guest's. */
@@ -167,6 +191,10 @@ void ports_knock(struct stream *s)
 		return;
 	}
 	loop_untimer(&s->g->loop, &s->timer);
+	if (s->peer) {
+		udp_serve(s);
+		return;
+	}
 	s->g->count.opened++;
 	stream_note(s, "allow", "");
 	stream_relay(s, s->net.w.fd);
@@ -193,6 +221,19 @@ static void on_listen(struct loop *l, struct watch *w, uint32_t events)
 	}
 }
 
+static void on_datagram(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct port *p = container_of(w, struct port, w);
+
+	peer_event(p->g, w->fd, p->cookie, p->guest);
+}
+
+static int watch(struct port *p)
+{
+	return loop_watch(&p->g->loop, &p->w, p->w.fd, EPOLLIN,
+		p->udp ? on_datagram : on_listen);
+}
+
 void ports_listen(struct gate *g, bool on)
 {
 	list_for_each (it, &g->ports) {
@@ -201,53 +242,64 @@ void ports_listen(struct gate *g, bool on)
 		if (!on)
 			loop_unwatch(&g->loop, &p->w);
 		else
-			(void)loop_watch(
-				&g->loop, &p->w, p->w.fd, EPOLLIN, on_listen);
+			(void)watch(p);
 	}
 }
 
-static int read_port(const struct tlv *t, uint32_t *ret_fd, uint32_t *ret_guest)
+struct record {
+	uint32_t fd; /* index of a descriptor */
+	uint32_t guest;
+	uint32_t udp;
+};
+
+static int read_port(const struct tlv *t, struct record *ret)
 {
 	struct tlv_iter it = tlv_iter(t->p, t->len);
-	uint32_t fd = UINT32_MAX, guest = 0;
+	struct record rec = {.fd = UINT32_MAX};
 	struct tlv f;
 	int r;
 
 	while ((r = tlv_next(&it, &f)) > 0) {
 		if (f.tag == GP_FD)
-			r = tlv_u32(&f, &fd);
+			r = tlv_u32(&f, &rec.fd);
 		else if (f.tag == GP_GUEST)
-			r = tlv_u32(&f, &guest);
+			r = tlv_u32(&f, &rec.guest);
+		else if (f.tag == GP_UDP)
+			r = tlv_u32(&f, &rec.udp);
 		if (r < 0)
 			return r;
 	}
-	if (r < 0 || guest == 0 || guest > UINT16_MAX)
+	if (r < 0 || rec.guest == 0 || rec.guest > UINT16_MAX)
 		return -EBADMSG;
-	*ret_fd = fd;
-	*ret_guest = guest;
+	*ret = rec;
 	return 0;
 }
 
 static int add(struct gate *g, const struct tlv *t, int *fds, size_t n_fds)
 {
+	socklen_t len = sizeof(uint64_t);
+	struct record rec;
 	struct port *p;
-	uint32_t i, guest;
-	int r = read_port(t, &i, &guest);
+	int r = read_port(t, &rec);
 
-	if (r < 0 || i >= n_fds || fds[i] < 0)
+	if (r < 0 || rec.fd >= n_fds || fds[rec.fd] < 0)
 		return -EBADMSG;
-	r = fd_nonblock(fds[i], true);
+	r = fd_nonblock(fds[rec.fd], true);
 	if (r < 0)
 		return r;
 	p = xnew(struct port);
 	p->g = g;
-	p->guest = (uint16_t)guest;
-	r = loop_watch(&g->loop, &p->w, fds[i], EPOLLIN, on_listen);
+	p->guest = (uint16_t)rec.guest;
+	p->udp = rec.udp != 0;
+	p->w.fd = fds[rec.fd];
+	if (getsockopt(p->w.fd, SOL_SOCKET, SO_COOKIE, &p->cookie, &len) < 0)
+		r = -errno;
+	r = r ? r : watch(p);
 	if (r < 0) {
 		free(p);
 		return r;
 	}
-	fds[i] = -1;
+	fds[rec.fd] = -1;
 	list_add_tail(&g->ports, &p->link);
 	return 0;
 }
@@ -289,6 +341,7 @@ int ports_give(struct gate *g, int sock)
 		mark = tlv_begin(&b, GT_PORT);
 		(void)tlv_put_u32(&b, GP_FD, n);
 		(void)tlv_put_u32(&b, GP_GUEST, p->guest);
+		(void)tlv_put_u32(&b, GP_UDP, p->udp);
 		tlv_end(&b, mark);
 		fds[n++] = p->w.fd;
 	}

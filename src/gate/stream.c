@@ -4,6 +4,7 @@
 #include "gate/judge.h"
 #include "gate/limit.h"
 #include "gate/open.h"
+#include "gate/peer.h"
 #include "gate/ports.h"
 #include "gate/through.h"
 #include "gate/udp.h"
@@ -90,6 +91,7 @@ static void close_all(struct stream *s, bool hard)
 	s->state = ST_DEAD;
 	lookup_cancel(&s->lookup);
 	dial_cancel(TAKE_PTR(s->dial));
+	peer_free(g, TAKE_PTR(s->peer));
 	loop_untimer(&g->loop, &s->timer);
 	close_side(g, &s->guest, false);
 	close_side(g, &s->net, hard);

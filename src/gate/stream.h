@@ -76,6 +76,7 @@ struct stream {
 	uint64_t up, down;
 	uint64_t active_ms;  /* ST_UDP: the last datagram */
 	struct limit *limit; /* of its rule; NULL: none */
+	struct peer *peer;   /* sender to a published UDP port; owned */
 	struct lookup lookup;
 	struct dial *dial;
 	struct timer timer;

@@ -3,6 +3,7 @@
 
 #include "gate/judge.h"
 #include "gate/limit.h"
+#include "gate/peer.h"
 #include "wire/wire.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,7 +11,6 @@
 #include <sys/socket.h>
 
 #define READS_PER_EVENT 16u
-#define HEAD 2u /* le16 length */
 
 static int connect_to(const struct address *a, uint16_t port)
 {
@@ -43,9 +43,13 @@ static void on_idle(struct loop *l, struct timer *t)
 		loop_timer(l, t, UDP_IDLE_MS - idle, on_idle);
 }
 
+static uint32_t wanted(const struct stream *s)
+{
+	return EPOLLIN | (buf_len(&s->guest.out) ? EPOLLOUT : 0u);
+}
+
 void udp_begin(struct stream *s, const struct address *addrs, size_t n)
 {
-	struct gate *g = s->g;
 	int fd = -EINVAL;
 
 	for (size_t i = 0; i < n && fd < 0; i++) {
@@ -57,16 +61,23 @@ void udp_begin(struct stream *s, const struct address *addrs, size_t n)
 		judge_refuse(s, 502, "error", strerror(-fd));
 		return;
 	}
-	s->state = ST_UDP;
 	s->sniffing = false;
 	s->net.w.fd = fd;
+	udp_serve(s);
+}
+
+void udp_serve(struct stream *s)
+{
+	struct gate *g = s->g;
+
+	s->state = ST_UDP;
 	s->active_ms = now_ms();
 	g->count.opened++;
 	stream_note(s, "allow", "");
 	loop_timer(&g->loop, &s->timer, UDP_IDLE_MS, on_idle);
 	stream_want(s, &s->net, EPOLLIN);
 	if (s->state == ST_UDP)
-		stream_want(s, &s->guest, EPOLLIN);
+		stream_want(s, &s->guest, wanted(s));
 }
 
 /* Whether the datagram may go, or is lost. */
@@ -81,23 +92,31 @@ static bool may_go(struct stream *s, bool up, size_t len)
 		(!own || rate_allow(own, len, now_ms()) == len);
 }
 
+static int send_one(const struct stream *s, const uint8_t *p, size_t len)
+{
+	if (s->peer)
+		return peer_send(s, p, len);
+	return send(s->net.w.fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+		? -errno
+		: 0;
+}
+
 /* Whole datagrams of what the guest sent. 0 or -errno. */
 static int send_all(struct stream *s)
 {
 	struct buf *in = &s->net.out;
 
-	while (buf_len(in) >= HEAD) {
+	while (buf_len(in) >= UDP_HEAD) {
 		const uint8_t *p = buf_head(in);
 		size_t len = get_le16(p);
 
-		if (buf_len(in) < HEAD + len)
+		if (buf_len(in) < UDP_HEAD + len)
 			break;
 		if (may_go(s, true, len) &&
-			send(s->net.w.fd, p + HEAD, len,
-				MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 &&
+			send_one(s, p + UDP_HEAD, len) == 0 &&
 			stream_moved(s, true, len))
 			return -EDQUOT;
-		buf_consume(in, HEAD + len);
+		buf_consume(in, UDP_HEAD + len);
 	}
 	if (buf_len(in) == 0)
 		buf_done(in);
@@ -124,6 +143,10 @@ static int to_guest(struct stream *s, const uint8_t *p, size_t len)
 {
 	ssize_t n;
 
+	if (s->state == ST_KNOCK) { /* what fits waits for the answer */
+		(void)buf_put(&s->guest.out, p, len);
+		return 0;
+	}
 	if (buf_len(&s->guest.out))
 		return 0;
 	n = send(s->guest.w.fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -134,27 +157,54 @@ static int to_guest(struct stream *s, const uint8_t *p, size_t len)
 	return 0;
 }
 
+/* p has room for the length in front. */
+static int deliver(struct stream *s, uint8_t *p, size_t len)
+{
+	int r;
+
+	if (!may_go(s, false, len))
+		return 0;
+	s->active_ms = now_ms();
+	put_le16(p, (uint16_t)len);
+	r = to_guest(s, p, UDP_HEAD + len);
+	return stream_moved(s, false, len) ? -EDQUOT : r;
+}
+
 static int from_net(struct stream *s)
 {
 	uint8_t *p = s->g->scratch;
 	int r = 0;
 
 	for (unsigned i = 0; i < READS_PER_EVENT && r == 0; i++) {
-		ssize_t n = recv(s->net.w.fd, p + HEAD, GATE_SCRATCH - HEAD,
-			MSG_DONTWAIT);
+		ssize_t n = recv(s->net.w.fd, p + UDP_HEAD,
+			GATE_SCRATCH - UDP_HEAD, MSG_DONTWAIT);
 
 		/* What ICMP says of it is as if it had been lost. */
 		if (n < 0 && errno == EAGAIN)
 			return 0;
-		if (n < 0 || !may_go(s, false, (size_t)n))
-			continue;
-		s->active_ms = now_ms();
-		put_le16(p, (uint16_t)n);
-		r = to_guest(s, p, HEAD + (size_t)n);
-		if (stream_moved(s, false, (size_t)n))
-			return -EDQUOT;
+		if (n >= 0)
+			r = deliver(s, p, (size_t)n);
 	}
 	return r;
+}
+
+static void end(struct stream *s, int r)
+{
+	if (r == -EDQUOT)
+		stream_reset(s, "cut", "the network quota is used up");
+	else if (r < 0)
+		stream_reset(s, "end", "");
+	else
+		stream_want(s, &s->guest, wanted(s));
+}
+
+void udp_from_peer(struct stream *s, uint8_t *p, size_t len)
+{
+	bool served = s->state == ST_UDP;
+	int r = stream_over_quota(s) ? -EDQUOT : deliver(s, p, len);
+
+	if (r < 0 || served)
+		end(s, r);
 }
 
 static int flush(struct stream *s)
@@ -182,11 +232,5 @@ void udp_event(struct stream *s, struct side *side, uint32_t events)
 		r = from_guest(s);
 	if (r == 0 && !guest)
 		r = from_net(s);
-	if (r == -EDQUOT)
-		stream_reset(s, "cut", "the network quota is used up");
-	else if (r < 0)
-		stream_reset(s, "end", "");
-	else
-		stream_want(s, &s->guest,
-			EPOLLIN | (buf_len(&s->guest.out) ? EPOLLOUT : 0u));
+	end(s, r);
 }

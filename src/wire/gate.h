@@ -65,8 +65,9 @@ enum gate_tag {
 
 /* Inside GT_PORT. */
 enum gate_port_tag {
-	GP_FD = 1,    /* u32 fd index: listening TCP socket */
+	GP_FD = 1,    /* u32 fd index: listening TCP or bound UDP socket */
 	GP_GUEST = 2, /* u32: the guest's port */
+	GP_UDP = 3,   /* u32: 0 TCP, 1 UDP */
 };
 
 /* In the file of KEYS. */

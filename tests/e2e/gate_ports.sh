@@ -29,7 +29,7 @@ up() { wait_for 60 curl -sf -m 5 "http://127.0.0.1:$1/"; }
 
 like "no port of the sandbox" "$(C create --name box -p 99999)" \
 	"no port of the sandbox"
-like "only TCP" "$(C create --name box -p 53:53/udp)" "only TCP"
+like "only TCP and UDP" "$(C create --name box -p 53:53/sctp)" "only TCP and UDP"
 like "it is created with two ports" \
 	"$(C create --name box -p "$base:8000" -p 9000 shell)" "box"
 like "they are listed" "$(C ports box)" "localhost +$base +8000 +open"
@@ -92,4 +92,64 @@ like "a started one has them again" "$(get "http://127.0.0.1:$base/")" \
 	"again from"
 is "the ephemeral one is the same" "$(port_of 9000)" "$e"
 like "the log has them" "$(C policy log box)" "127.0.0.1:8000 +port"
+
+# Datagrams: what comes back, to whom, and how large.
+udp() { # host port, bytes, senders[, address]: how many were answered rightly
+	python3 - "$@" <<'X'
+import socket, sys
+port, size, n = map(int, sys.argv[1:4])
+addr = sys.argv[4] if len(sys.argv) > 4 else "127.0.0.1"
+family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+senders = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(n)]
+right = 0
+for i, s in enumerate(senders):
+    s.settimeout(3)
+    want = (b"%d " % i).ljust(size, b"x")
+    for _ in range(20):  # one may be lost, or nobody listens yet
+        s.sendto(want, (addr, port))
+        try:
+            got = s.recv(70000)
+        except OSError:
+            continue
+        right += got == b"echo " + want
+        break
+print(right)
+X
+}
+u=$((base + 3))
+like "a UDP port is published" "$(C ports box -p "$u:5300/udp")" \
+	"localhost +$u +5300/udp +open"
+C exec -d box python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', 5300))
+while True:
+    b, a = s.recvfrom(70000)
+    s.sendto(b'echo ' + b, a)" >/dev/null
+is "a datagram is answered" "$(udp "$u" 100 1)" 1
+is "each of 20 senders gets its own" "$(udp "$u" 10 20)" 20
+is "a large one" "$(udp "$u" 60000 1)" 1
+is "over IPv6" "$(udp "$u" 100 1 ::1)" 1
+is "300 senders, more than are remembered" "$(udp "$u" 10 300)" 300
+like "a busy one is refused" "$(C ports box -p "127.0.0.1:$u:5301/udp")" \
+	"UDP port $u of 127.0.0.1 is taken"
+like "TCP of the same number is another" "$(C ports box -p "$u:5300")" \
+	"5300 +open"
+C daemon stop >/dev/null
+is "it does not need coved" "$(udp "$u" 100 1)" 1
+ok "a new coved knows it" wait_for 30 bash -c \
+	"'$COVE' ports box | grep -Eq 'localhost +$u +5300/udp +open'"
+like "the log has it" "$(C policy log box)" "127.0.0.1:5300 +port"
+C ports box --unpublish 5300/udp >/dev/null
+is "taken back" "$(python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('127.0.0.1', $u))
+s.settimeout(5)
+try:
+    s.send(b'x')
+    s.recv(10)
+except ConnectionRefusedError:
+    print('refused')")" refused
+like "and TCP stays" "$(C ports box)" "localhost +$u +5300 +open"
 plan_done

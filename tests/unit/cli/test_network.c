@@ -29,10 +29,26 @@ static void test_publish(void **state)
 	good("::1:8080:80", "::1", 8080, 80);
 }
 
+static void test_publish_udp(void **state)
+{
+	struct err err = {0};
+	_cleanup_free_ char *text = NULL;
+	json_t *j;
+
+	assert_int_equal(publish_parse("5353:53/udp", &j, &err), 0);
+	assert_string_equal(jstr(j, "protocol"), "udp");
+	text = publish_text(j);
+	assert_string_equal(text, ":5353 -> 53/udp");
+	json_decref(j);
+	assert_int_equal(publish_parse("80", &j, &err), 0);
+	assert_string_equal(jstr(j, "protocol"), "tcp");
+	json_decref(j);
+}
+
 static void test_publish_refused(void **state)
 {
 	static const char *const bad[] = {"", ":", "0", "65536", "80:", "x:80",
-		"80/udp", "80/tcp/", "1.2.3:1:2", "localhost:1:2",
+		"80/sctp", "80/tcp/", "1.2.3:1:2", "localhost:1:2",
 		"8080:80:", "99999999999999999999:1", "-1", "+80", " 80",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1:2"};
 	struct err err;
@@ -74,6 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_publish),
+		cmocka_unit_test(test_publish_udp),
 		cmocka_unit_test(test_publish_refused),
 		cmocka_unit_test(test_rate),
 	};
