@@ -25,6 +25,8 @@ class H(http.server.BaseHTTPRequestHandler):
     do_POST = lambda self: (self.rfile.read(int(self.headers['Content-Length'])), self.do_GET())
 http.server.ThreadingHTTPServer(('127.0.0.1', $1), H).serve_forever()"
 }
+# A new coved answers before it has heard of the gate what that holds.
+known() { wait_for 30 bash -c "'$COVE' ports box | grep -Eq '$1'"; }
 up() { wait_for 60 curl -sf -m 5 "http://127.0.0.1:$1/"; }
 
 like "no port of the sandbox" "$(C create --name box -p 99999)" \
@@ -75,7 +77,7 @@ like "a killed gate: they are back" \
 		"http://127.0.0.1:$base/")" "one from"
 C daemon stop >/dev/null
 like "they do not need coved" "$(get "http://127.0.0.1:$base/")" "one from"
-like "a new coved knows them" "$(C ports box)" "localhost +$base +8000 +open"
+ok "a new coved knows them" known "localhost +$base +8000 +open"
 is "the ephemeral one too" "$(port_of 9000)" "$e"
 like "and they go on" "$(get "http://localhost:$e/")" "two from"
 C ports box --unpublish "$((base + 2)):8000" >/dev/null
@@ -137,8 +139,7 @@ like "TCP of the same number is another" "$(C ports box -p "$u:5300")" \
 	"5300 +open"
 C daemon stop >/dev/null
 is "it does not need coved" "$(udp "$u" 100 1)" 1
-ok "a new coved knows it" wait_for 30 bash -c \
-	"'$COVE' ports box | grep -Eq 'localhost +$u +5300/udp +open'"
+ok "a new coved knows it" known "localhost +$u +5300/udp +open"
 like "the log has it" "$(C policy log box)" "127.0.0.1:5300 +port"
 C ports box --unpublish 5300/udp >/dev/null
 is "taken back" "$(python3 -c "
