@@ -44,6 +44,9 @@ void api_template_delete(struct request *rq);
 void api_template_save(struct request *rq);
 /* registries.c */
 void api_registries(struct request *rq);
+/* What cove-image pull --credential reads; NULL in *ret: there is none. */
+int registry_credential(
+	struct daemon *d, const char *ref, char **ret, struct err *err);
 void api_registry_login(struct request *rq);
 void api_registry_logout(struct request *rq);
 /* api_logs.c */

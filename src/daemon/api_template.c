@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Templates over the API. Making one is a job of cove-image whose progress is
- * passed on; it goes on when the client leaves. What is in the cache is only
+ * passed on; it ends when the client leaves. What is in the cache is only
  * listed and removed here; nothing of an archive is read.
  */
 #include "daemon/api.h"
@@ -111,11 +111,16 @@ static bool wants_stream(const struct request *rq)
 
 /* argv[0] is the program; the job is called after the template. */
 static int begin(struct request *rq, const char *name, const char *const *argv,
-	const char *what, struct err *err)
+	const char *what, const char *input, struct err *err)
 {
 	_cleanup_free_ char *key = xasprintf("template %s", name);
-	const struct job_start js = {
-		.key = key, .argv = argv, .step = what, .text = name};
+	const struct job_start js = {.key = key,
+		.argv = argv,
+		.step = what,
+		.text = name,
+		.input = input,
+		/* what is saved is whole in the end, or not there */
+		.theirs = !streq(what, "save")};
 	struct make *m;
 	int r;
 
@@ -224,10 +229,13 @@ static int start_make(
 		xasprintf("--origin=%s", q->origin ? q->origin : "");
 	_cleanup_free_ char *like =
 		xasprintf("--like=%s", q->like ? q->like : "");
-	const char *argv[11];
+	const char *argv[12];
+	char *credential = NULL;
 	size_t n = 0;
 	int r = paths_program("cove-image", &program, err);
 
+	if (r == 0 && streq(verb, "pull"))
+		r = registry_credential(rq->d, q->source, &credential, err);
 	if (r < 0)
 		return r;
 	argv[n++] = program;
@@ -243,9 +251,15 @@ static int start_make(
 		argv[n++] = "--root";
 	if (q->skip_devices && !streq(verb, "load"))
 		argv[n++] = "--skip-devices";
+	if (credential)
+		argv[n++] = "--credential";
 	argv[n++] = q->source;
 	argv[n] = NULL;
-	return begin(rq, q->name, argv, verb, err);
+	r = begin(rq, q->name, argv, verb, credential, err);
+	if (credential)
+		explicit_bzero(credential, strlen(credential));
+	free(credential);
+	return r;
 }
 
 void api_template_make(struct request *rq)
@@ -288,7 +302,7 @@ void api_template_save(struct request *rq)
 		const char *const argv[] = {
 			program, "save", "--json", output, rq->name, NULL};
 
-		r = begin(rq, rq->name, argv, "save", &err);
+		r = begin(rq, rq->name, argv, "save", NULL, &err);
 	}
 	free(q.path);
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include "daemon/spawn.h"
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -31,6 +33,7 @@ struct job {
 	char last[200]; /* the last line on stderr, for the error text */
 	struct progress now;
 	bool said_result;
+	bool theirs;    /* see job.h */
 	struct err err; /* what the program said, if it failed */
 	struct list watchers;
 	struct task free_task;
@@ -283,8 +286,28 @@ static int set_umask(void *arg)
 	return 0;
 }
 
-static int run(struct job *j, const char *const *argv, struct err *err)
+/* A file in memory that nobody else can open by name. */
+static int open_input(const char *text, int *ret, struct err *err)
 {
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!text)
+		return 0;
+	fd = memfd_create("input", MFD_CLOEXEC);
+	r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_sys(err, -r, "start a helper");
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int run(struct job *j, const struct job_start *js, struct err *err)
+{
+	const char *const *argv = js->argv;
+	_cleanup_close_ int in = -1;
 	_cleanup_close_ int out_wr = -1;
 	_cleanup_close_ int err_wr = -1;
 	struct loop *l = &j->d->loop;
@@ -293,12 +316,13 @@ static int run(struct job *j, const char *const *argv, struct err *err)
 	r = open_pipe(&j->out_fd, &out_wr, err);
 	if (r == 0)
 		r = open_pipe(&j->err_fd, &err_wr, err);
+	r = r ? r : open_input(js->input, &in, err);
 	if (r < 0)
 		return r;
 	struct spawn sp = {
 		.path = argv[0],
 		.argv = argv,
-		.stdin_fd = -1,
+		.stdin_fd = in,
 		.stdout_fd = out_wr,
 		.stderr_fd = err_wr,
 		.prepare = set_umask,
@@ -329,6 +353,7 @@ static struct job *job_new(struct daemon *d, const struct job_start *js)
 	buf_init(&j->line, JOB_LINE_MAX);
 	list_init(&j->watchers);
 	list_init(&j->link);
+	j->theirs = js->theirs;
 	copy_text(j->now.step, sizeof(j->now.step), js->step, strlen(js->step));
 	copy_text(j->now.text, sizeof(j->now.text), js->text, strlen(js->text));
 	return j;
@@ -342,7 +367,7 @@ int job_join(struct daemon *d, const struct job_start *js,
 
 	if (!j) {
 		j = job_new(d, js);
-		r = run(j, js->argv, err);
+		r = run(j, js, err);
 		if (r < 0) {
 			job_free(j);
 			return r;
@@ -351,6 +376,7 @@ int job_join(struct daemon *d, const struct job_start *js,
 		log_info("job started job=%s pid=%d", j->key, (int)j->id.pid);
 	}
 	list_add_tail(&j->watchers, &w->link);
+	w->job = j;
 	if (w->progress)
 		w->progress(w, &j->now);
 	return 0;
@@ -358,7 +384,16 @@ int job_join(struct daemon *d, const struct job_start *js,
 
 void job_leave(struct job_watcher *w)
 {
+	struct job *j = w->job;
+
+	if (list_empty(&w->link))
+		return; /* it watches nothing */
 	list_del(&w->link);
+	if (!j->theirs || !list_empty(&j->watchers))
+		return;
+	log_info("job ended, nobody waits for it job=%s", j->key);
+	/* With its children; on_end() has the rest. */
+	(void)kill(-j->id.pid, SIGKILL);
 }
 
 void job_kill_all(struct daemon *d)

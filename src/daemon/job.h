@@ -26,6 +26,7 @@ struct progress {
 
 struct job_watcher {
 	struct list link; /* self-linked while it watches nothing */
+	struct job *job; /* while it watches one */
 	void (*progress)(struct job_watcher *w, const struct progress *p);
 	/* Once; the watcher is off the job by then. r: 0 or -errno. */
 	void (*done)(struct job_watcher *w, int r, const struct err *err);
@@ -45,9 +46,12 @@ struct job_start {
 	const char *const *argv;
 	const char *step; /* progress is told under this name at once */
 	const char *text;
+	const char *input; /* on its standard input; NULL: nothing */
+	bool theirs;       /* ends when nobody watches it any more */
 };
 int job_join(struct daemon *d, const struct job_start *js,
 	struct job_watcher *w, struct err *err);
+/* The last one to leave a job that is theirs ends it. */
 void job_leave(struct job_watcher *w);
 /* Ends all jobs' process groups and forgets them (coved stops). */
 void job_kill_all(struct daemon *d);

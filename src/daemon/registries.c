@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials of registries: $config/registries.json, mode 0600, as the
- * person gave them. cove-image reads the one of the registry it pulls from;
- * the API never tells a password again.
+ * Credentials of registries: $state/secret/registries, sealed as the secrets
+ * are (secrets.h). cove-image is given the one of the registry that it pulls
+ * from, on its standard input; the API never tells a password again.
  */
 #include "daemon/api.h"
 
-#include "daemon/cache.h"
+#include "daemon/secrets.h"
 
-#include "base/fd.h"
 #include "base/log.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
-#define FILE_MAX (256u * 1024u)
+#define KEPT_NAME "registries"
+#define KEPT_MAX (256u * 1024u)
 #define HOST_MAX 255u
 #define TEXT_MAX 8192u
 
@@ -44,37 +43,35 @@ static void login_done(struct login *l)
 	free(l->password);
 }
 
-static char *file_path(const struct daemon *d)
+static void wipe(char *text)
 {
-	return xasprintf("%s/registries.json", d->paths.config);
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
 }
 
-static json_t *read_all(const struct daemon *d)
+static int read_all(struct daemon *d, json_t **ret, struct err *err)
 {
-	_cleanup_free_ char *path = file_path(d);
-	_cleanup_free_ char *text = NULL;
-	ssize_t n = fd_slurp_at(AT_FDCWD, path, FILE_MAX, &text);
+	char *text = NULL;
+	int r = secrets_kept(d, KEPT_NAME, &text, err);
 	json_t *all = NULL;
 
-	if (n > 0 && json_read(text, (size_t)n, &all, NULL) == 0 &&
-		json_is_object(all))
-		return all;
-	json_decref(all);
-	return json_object();
+	if (r == 0 && *text)
+		r = json_read(text, strlen(text), &all, err);
+	wipe(text);
+	if (r == 0)
+		*ret = all ? all : json_object();
+	return r;
 }
 
-static int write_all(const struct daemon *d, json_t *all, struct err *err)
+static int write_all(struct daemon *d, json_t *all, struct err *err)
 {
-	_cleanup_free_ char *path = file_path(d);
-	_cleanup_free_ char *text = json_dumps(all, JSON_INDENT(2));
-	int r = paths_make(d->paths.config, err);
+	char *text = json_dumps(all, JSON_COMPACT);
+	int r = strlen(text) > KEPT_MAX
+		? err_set(err, EFBIG, "too many credentials of registries")
+		: secrets_keep(d, KEPT_NAME, text, err);
 
-	if (r == 0 && strlen(text) > FILE_MAX)
-		return err_set(err, EFBIG, "%s would be too large", path);
-	if (r == 0)
-		r = fd_replace_at(AT_FDCWD, path, text, strlen(text), 0600);
-	if (r < 0 && !err->code)
-		return err_sys(err, -r, "cannot write %s", path);
+	wipe(text);
 	return r;
 }
 
@@ -111,8 +108,8 @@ void api_registry_login(struct request *rq)
 
 	if (r == 0)
 		r = check(&l, &err);
+	r = r ? r : read_all(rq->d, &all, &err);
 	if (r == 0) {
-		all = read_all(rq->d);
 		json_object_set_new(all, real_host(l.host),
 			json_pack("{s:o, s:o}", "user", json_text(l.user),
 				"password", json_text(l.password)));
@@ -128,15 +125,17 @@ void api_registry_login(struct request *rq)
 
 void api_registry_logout(struct request *rq)
 {
-	_cleanup_json_ json_t *all = read_all(rq->d);
+	_cleanup_json_ json_t *all = NULL;
 	struct err err = {0};
+	int r = read_all(rq->d, &all, &err);
 
-	if (json_object_del(all, real_host(rq->name)) < 0) {
+	if (r == 0 && json_object_del(all, real_host(rq->name)) < 0) {
 		conn_error(rq->c, 404, "not_found",
 			"no credential of that registry is stored");
 		return;
 	}
-	if (write_all(rq->d, all, &err) < 0)
+	r = r ? r : write_all(rq->d, all, &err);
+	if (r < 0)
 		conn_fail(rq->c, &err);
 	else
 		conn_reply(rq->c, 204, NULL);
@@ -144,13 +143,54 @@ void api_registry_logout(struct request *rq)
 
 void api_registries(struct request *rq)
 {
-	_cleanup_json_ json_t *all = read_all(rq->d);
-	json_t *list = json_array(), *one;
+	_cleanup_json_ json_t *all = NULL;
+	json_t *list, *one;
+	struct err err = {0};
 	const char *host;
 
+	if (read_all(rq->d, &all, &err) < 0) {
+		conn_fail(rq->c, &err);
+		return;
+	}
+	list = json_array();
 	json_object_foreach (all, host, one)
 		json_array_append_new(list,
 			json_pack("{s:o, s:O?}", "host", json_text(host),
 				"user", json_object_get(one, "user")));
 	conn_reply(rq->c, 200, json_pack("{s:o}", "registries", list));
+}
+
+/*
+ * The registry as image/ref.c reads it. Should the two ever differ, the name
+ * in the answer differs from the one that is asked, and nothing is sent.
+ */
+static char *host_of(const char *ref)
+{
+	const char *s = strncmp(ref, "https://", 8) == 0 ? ref + 8 : ref;
+	const char *slash = strchr(s, '/');
+	_cleanup_free_ char *host =
+		xstrndup(s, slash ? (size_t)(slash - s) : 0);
+	bool named = strpbrk(host, ".:") || streq(host, "localhost");
+
+	return xstrdup(real_host(named ? host : "docker.io"));
+}
+
+int registry_credential(
+	struct daemon *d, const char *ref, char **ret, struct err *err)
+{
+	_cleanup_json_ json_t *all = NULL, *answer = NULL;
+	_cleanup_free_ char *host = host_of(ref);
+	json_t *one;
+	int r = read_all(d, &all, err);
+
+	if (r < 0)
+		return r;
+	one = json_object_get(all, host);
+	if (one) {
+		answer = json_pack("{s:s, s:O?, s:O?}", "host", host, "user",
+			json_object_get(one, "user"), "password",
+			json_object_get(one, "password"));
+		*ret = json_dumps(answer, JSON_COMPACT);
+	}
+	return 0;
 }

@@ -103,8 +103,8 @@ static int unseal(struct daemon *d, const uint8_t *box, size_t len,
 	return r;
 }
 
-static int load(struct daemon *d, const struct sandbox *sb, struct text *ret,
-	struct err *err)
+static int load_file(struct daemon *d, const struct sandbox *sb,
+	const char *name, struct text *ret, struct err *err)
 {
 	_cleanup_free_ char *box = NULL;
 	_cleanup_close_ int dir = -1;
@@ -113,7 +113,7 @@ static int load(struct daemon *d, const struct sandbox *sb, struct text *ret,
 
 	if (r < 0)
 		return r;
-	n = fd_slurp_at(dir, sb ? OWN_FILE : SEALED_FILE, GATE_KEYS_MAX, &box);
+	n = fd_slurp_at(dir, name, GATE_KEYS_MAX, &box);
 	if (n == -ENOENT) {
 		*ret = (struct text){locked(0), 0};
 		return 0;
@@ -123,8 +123,14 @@ static int load(struct daemon *d, const struct sandbox *sb, struct text *ret,
 	return unseal(d, (const uint8_t *)box, (size_t)n, ret, err);
 }
 
-static int save(struct daemon *d, const struct sandbox *sb,
-	const struct text *t, struct err *err)
+static int load(struct daemon *d, const struct sandbox *sb, struct text *ret,
+	struct err *err)
+{
+	return load_file(d, sb, sb ? OWN_FILE : SEALED_FILE, ret, err);
+}
+
+static int save_file(struct daemon *d, const struct sandbox *sb,
+	const char *name, const struct text *t, struct err *err)
 {
 	const size_t head = crypto_secretbox_NONCEBYTES;
 	size_t len = head + crypto_secretbox_MACBYTES + t->len;
@@ -137,13 +143,43 @@ static int save(struct daemon *d, const struct sandbox *sb,
 	if (r == 0) {
 		randombytes_buf(box, head);
 		(void)crypto_secretbox_easy(box + head, t->p, t->len, box, key);
-		r = fd_replace_at(
-			dir, sb ? OWN_FILE : SEALED_FILE, box, len, 0600);
+		r = fd_replace_at(dir, name, box, len, 0600);
 		if (r < 0)
 			(void)err_sys(err, -r, "save the secrets");
 	}
 	sodium_free(key);
 	return r;
+}
+
+static int save(struct daemon *d, const struct sandbox *sb,
+	const struct text *t, struct err *err)
+{
+	return save_file(d, sb, sb ? OWN_FILE : SEALED_FILE, t, err);
+}
+
+int secrets_keep(
+	struct daemon *d, const char *name, const char *text, struct err *err)
+{
+	struct text t = {locked(strlen(text)), strlen(text)};
+	int r;
+
+	memcpy(t.p, text, t.len);
+	r = save_file(d, NULL, name, &t, err);
+	text_free(&t);
+	return r;
+}
+
+int secrets_kept(
+	struct daemon *d, const char *name, char **ret, struct err *err)
+{
+	struct text t;
+	int r = load_file(d, NULL, name, &t, err);
+
+	if (r < 0)
+		return r;
+	*ret = xstrndup((const char *)t.p, t.len);
+	text_free(&t);
+	return 0;
 }
 
 /* ---- records ---- */

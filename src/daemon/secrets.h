@@ -47,4 +47,13 @@ json_t *secrets_env(struct daemon *d, struct sandbox *sb);
  */
 int secrets_keys_fd(struct sandbox *sb, int *ret, struct err *err);
 
+/*
+ * Another file of state/secret, sealed with the same key. kept: its text, ""
+ * when there is none; heap, to be wiped by the caller.
+ */
+int secrets_keep(
+	struct daemon *d, const char *name, const char *text, struct err *err);
+int secrets_kept(
+	struct daemon *d, const char *name, char **ret, struct err *err);
+
 #endif

@@ -69,6 +69,8 @@ static const struct opt import_opts[] = {
 
 static const struct opt pull_opts[] = {
 	STR("name", name, "NAME", "name of the template", NULL),
+	FLAG("credential", 0, credential,
+		"read host, user and password as JSON from standard input"),
 	FLAG("skip-devices", 0, skip_devices,
 		"leave device nodes out instead of refusing them"),
 	COMMON,

@@ -32,6 +32,7 @@ struct job_opts {
 	const char *like;
 	bool root;
 	bool skip_devices;
+	bool credential; /* pull: on standard input */
 	/* verify */
 	bool quick;
 };

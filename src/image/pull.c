@@ -305,7 +305,10 @@ static int open_all(struct pull *u, const struct job_opts *o, struct err *err)
 		r = cache_lock(&u->blobs, job_on_wait, u->p, err);
 	if (r == 0)
 		r = cache_open(&u->templates, "templates", err);
-	return r < 0 ? r : session_init(&u->s, &ref, u->blobs.fd, u->p, err);
+	if (r < 0)
+		return r;
+	session_init(&u->s, &ref, u->blobs.fd, u->p);
+	return o->credential ? session_credential(&u->s, err) : 0;
 }
 
 int job_pull(const struct job_opts *o, struct progress *p, struct err *err)

@@ -5,7 +5,6 @@
 #include "image/worker.h"
 
 #include "base/fd.h"
-#include "base/paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,37 +46,34 @@ static void wipe(char *s)
 	free(s);
 }
 
-/* registries.json: {"HOST": {"user", "password"}}, written by coved. */
-static int read_credential(struct session *s, struct err *err)
+int session_credential(struct session *s, struct err *err)
 {
-	_cleanup_(paths_done) struct paths p = {0};
-	_cleanup_(json_decrefp) json_t *all = NULL;
-	_cleanup_free_ char *path = NULL;
-	const char *user, *password;
-	const json_t *one;
+	_cleanup_(json_decrefp) json_t *one =
+		cache_read_json(AT_FDCWD, "/proc/self/fd/0");
+	const char *host, *user, *password;
 	char *pair;
-	int r = paths_init(&p, err);
 
-	if (r < 0)
-		return r;
-	path = xasprintf("%s/registries.json", p.config);
-	all = cache_read_json(AT_FDCWD, path);
-	one = json_object_get(all, s->ref.host);
+	host = json_string_value(json_object_get(one, "host"));
 	user = json_string_value(json_object_get(one, "user"));
 	password = json_string_value(json_object_get(one, "password"));
-	if (!user || !password)
-		return 0;
+	if (!host || !user || !password)
+		return err_set(err, EINVAL,
+			"--credential wants {\"host\", \"user\", "
+			"\"password\"} on standard input");
+	if (!streq(host, s->ref.host))
+		return err_set(err, EINVAL,
+			"the credential is %.255s's, not %s's", host,
+			s->ref.host);
 	pair = xasprintf("%s:%s", user, password);
 	s->basic = base64(pair, strlen(pair));
 	wipe(pair);
 	return 0;
 }
 
-int session_init(struct session *s, const struct image_ref *ref, int dir,
-	struct progress *p, struct err *err)
+void session_init(struct session *s, const struct image_ref *ref, int dir,
+	struct progress *p)
 {
 	*s = (struct session){.ref = *ref, .p = p, .dir = dir, .what = ""};
-	return read_credential(s, err);
 }
 
 void session_done(struct session *s)

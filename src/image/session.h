@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * session - requests to one registry on behalf of one pull: challenges are
- * answered with a token or the stored credential, redirects followed, and what
+ * answered with a token or the credential that coved gave, redirects followed, and what
  * may be better next time is tried again. The credential goes to the registry
  * and to the token server that it names, to nobody else. Main thread.
  */
@@ -24,9 +24,10 @@ struct session {
 	uint64_t total;
 };
 
-/* Reads the stored credential of the registry, if there is one. */
-int session_init(struct session *s, const struct image_ref *ref, int dir,
-	struct progress *p, struct err *err);
+void session_init(struct session *s, const struct image_ref *ref, int dir,
+	struct progress *p);
+/* From standard input; one of another registry is refused. */
+int session_credential(struct session *s, struct err *err);
 void session_done(struct session *s);
 
 struct session_get {

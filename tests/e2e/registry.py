@@ -9,7 +9,8 @@ with joe:secret), resume/app (a layer breaks off in the middle, once), norange/x
 (the same, and it knows no ranges), busy/app (503, once), redirect/app (blobs lie
 elsewhere, and who shows a credential there is refused), away/app (redirects to
 an http server that is not this host), liar/app (a layer of other bytes),
-loop/app (redirects to itself). LOG gets a line for each request.
+loop/app (redirects to itself), stall/app (a layer stops in the middle, once,
+until the client goes). LOG gets a line for each request.
 """
 import base64
 import http.server
@@ -71,6 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if first(self.path):
             self.wfile.write(data[:len(data) // 2])
             self.wfile.flush()
+            if "/stall/" in self.path:
+                self.connection.recv(1)
             self.close_connection = True
             return None
         self.wfile.write(data)
@@ -85,8 +88,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(307, Location="http://192.0.2.1/" + digest)
         if kind == "loop":
             return self.answer(307, Location=self.path)
-        if kind in ("resume", "norange") and len(data) > 10000:
-            return self.cut_off(data, kind == "resume")
+        if kind in ("resume", "norange", "stall") and len(data) > 10000:
+            return self.cut_off(data, kind != "norange")
         if kind == "liar" and len(data) > 10000:
             data = data[:-1] + bytes([data[-1] ^ 1])
         return self.answer(200, data)

@@ -53,7 +53,10 @@ echo wrong | "$COVE" template login "$R" --user joe
 like "a wrong password" "$(pull private)" 'gives no access'
 echo secret | "$COVE" template login "$R" --user joe
 is "the credential is for its owner only" \
-	"$(stat -c %a "$COVE_HOME/config/registries.json")" 600
+	"$(stat -c %a "$COVE_HOME/state/secret/registries")" 600
+is "and nowhere in the clear" \
+	"$(grep -rlE 'secret"|am9lOnNlY3JldA' "$COVE_HOME/state" \
+		"$COVE_HOME/config" 2>/dev/null)" ""
 like "with the right one it is pulled" "$(pull private)" '^private '
 ok "logout" "$COVE" template logout "$R"
 like "and is refused again" "$(pull private)" 'template login'
@@ -69,6 +72,29 @@ like "a redirect to plain http elsewhere" "$(pull away)" 'not https'
 like "redirects for ever" "$(pull loop)" 'for ever'
 like "other bytes than the digest says" "$(pull liar)" 'SHA-256'
 is "of which nothing is kept" "$(find "$BLOBS" -name 'part-*' -size +0)" ""
+
+# Ctrl-C in the middle of a layer.
+rm -rf "$BLOBS"
+is "Ctrl-C ends the command" "$(python3 - "$COVE" "$R/stall/app:1" \
+	"$BLOBS" <<'X'
+import glob, os, signal, subprocess, sys, time
+p = subprocess.Popen([sys.argv[1], "template", "pull", sys.argv[2], "stall"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+until = time.monotonic() + 60
+while time.monotonic() < until and not any(
+        os.path.getsize(f) > 10000 for f in glob.glob(sys.argv[3] + "/part-*")):
+    time.sleep(0.05)
+p.send_signal(signal.SIGINT)
+print(p.wait(60) in (-signal.SIGINT, 130))
+X
+)" True
+ok "and the pull in the daemon" wait_for 30 sh -c \
+	"! ps -eo args | grep -q '[c]ove-image pull.*$R/stall'"
+is "no template is made" "$("$COVE" template ls -q | grep -c stall)" 0
+ok "the next pull" wait_for 30 "$COVE" template pull "$R/stall/app:1" stall
+like "goes on where that one was" "$(grep stall/app/blobs "$T/log")" \
+	'bytes=[1-9]'
+is "to the same result" "$(digest_of stall)" "$want"
 
 if ! command -v docker-registry skopeo umoci htpasswd >/dev/null; then
 	skip "Debian's registry" "docker-registry, skopeo, umoci or htpasswd is missing"
