@@ -32,7 +32,8 @@ NINJA = ninja $(if $(MAKE_TERMOUT),,--quiet)
 
 .DEFAULT_GOAL := build
 .PHONY: help build programs test test-unit test-cache test-asan check lint \
-	check-kvm check-kvm-full prove fmt bench bench-docker bench-gate bench-kvm kernel \
+	check-kvm check-kvm-full prove fmt bench bench-docker bench-image \
+	bench-share bench-gate bench-kvm kernel \
 	fuzz coverage run quickstart install clean
 
 help: ## this list
@@ -102,6 +103,16 @@ bench-docker: ## Docker's start and runs against Debian's own start
 	@scripts/bootstrap build run test
 	@$(MAKE) --no-print-directory build test-cache
 	@COVE_BUILD=$(abspath $(BUILD)) bench/docker.py
+
+bench-image: ## import of an image against skopeo copy + umoci unpack
+	@scripts/bootstrap build run test
+	@$(MAKE) --no-print-directory build
+	@COVE_BUILD=$(abspath $(BUILD)) bench/image.py
+
+bench-share: ## host memory of 20 sandboxes of one template against one
+	@scripts/bootstrap build run test
+	@$(MAKE) --no-print-directory build test-cache
+	@COVE_BUILD=$(abspath $(BUILD)) bench/share.py
 
 bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true KVM
 	@scripts/bench-kvm

@@ -27,7 +27,7 @@ http.server.ThreadingHTTPServer(('127.0.0.1', $1), H).serve_forever()"
 }
 # A new coved answers before it has heard of the gate what that holds.
 known() { wait_for 30 bash -c "'$COVE' ports box | grep -Eq '$1'"; }
-up() { wait_for 60 curl -sf -m 5 "http://127.0.0.1:$1/"; }
+up() { wait_for 120 curl -sf -m 5 "http://127.0.0.1:$1/"; }
 
 like "no port of the sandbox" "$(C create --name box -p 99999)" \
 	"no port of the sandbox"
