@@ -26,7 +26,7 @@ struct progress {
 
 struct job_watcher {
 	struct list link; /* self-linked while it watches nothing */
-	struct job *job; /* while it watches one */
+	struct job *job;  /* while it watches one */
 	void (*progress)(struct job_watcher *w, const struct progress *p);
 	/* Once; the watcher is off the job by then. r: 0 or -errno. */
 	void (*done)(struct job_watcher *w, int r, const struct err *err);
