@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Docker's start in a sandbox against Debian's own start in the same guest.
+"""Docker's start in a sandbox against Debian's own start in such a guest.
 
-Both daemons use one store and one image; rounds alternate, so that ratios hold
-on a busy machine. CPU is what the virtual machine's process used on the host:
-it moves less under load than the clock does.
+Each time in a sandbox of its own that never ran anything of Docker: what comes
+second in one guest finds programs in memory and, with QEMU's emulation, their
+code translated. Rounds alternate, and so does who comes first in one. CPU is
+what the virtual machine's process used on the host: it moves less under load
+than the clock does.
 
     bench/docker.py [ROUNDS]     (default 3)
 
@@ -63,17 +65,9 @@ if kind == "debian":
 until(info)
 print(time.monotonic() - t)
 """
-STOP = r"""
-kill $(pidof dockerd) 2>/dev/null
-while pidof dockerd >/dev/null; do sleep 0.1; done
-kill $(pidof containerd) 2>/dev/null
-while pidof containerd >/dev/null; do sleep 0.1; done
-for t in 'ip nat' 'ip filter' 'ip6 nat' 'ip6 filter'; do
-	nft delete table $t 2>/dev/null
-done
-ip link del docker0 2>/dev/null
-true
-"""
+SOCKETS = {"ours": "/run/docker.sock", "debian": "/run/debian.sock"}
+STEPS = (("start", "nothing runs to GET /info"), ("import", "docker import"),
+         ("first", "first docker run"), ("warm", "second docker run"))
 
 
 def cove(*args, stdin=None):
@@ -101,23 +95,34 @@ def measure(pid, fn):
     return time.monotonic() - t, cpu(pid) - c, r
 
 
-def root(script):
-    return cove("exec", "-u", "root", "bench", "sh", "-c", script)
+def docker(kind, *args, stdin=None):
+    return cove("exec", "-i", "-u", "root", "-e",
+                f"DOCKER_HOST=unix://{SOCKETS[kind]}", "bench", "docker",
+                *args, stdin=stdin)
 
 
-def start(pid, kind, sock):
+def round_of(kind, home):
+    """Wall and CPU seconds of each step, in a new sandbox."""
+    cove("create", "--name", "bench", "--cpus", "2", "--memory", "1500M",
+         "shell")
+    cove("cp", home + "/helper.py", "bench:/tmp/helper.py")
+    pid, r = engine_pid(), {}
     _, c, out = measure(pid, lambda: cove(
-        "exec", "-u", "root", "bench", "python3", "/root/helper.py", kind,
-        sock))
+        "exec", "-u", "root", "bench", "python3", "/tmp/helper.py", kind,
+        SOCKETS[kind]))
     assert out, "the helper said nothing"
-    return float(out), c
-
-
-def run(pid, sock):
-    w, c, _ = measure(pid, lambda: cove(
-        "exec", "-u", "root", "-e", f"DOCKER_HOST=unix://{sock}", "bench",
-        "docker", "run", "--rm", "bb", "/bin/busybox", "true"))
-    return w, c
+    r["start"] = float(out), c
+    with open(home + "/img.tar", "rb") as f:
+        r["import"] = measure(pid, lambda: docker(
+            kind, "import", "-", "bb", stdin=f))[:2]
+    for step in ("first", "warm"):
+        r[step] = measure(pid, lambda: docker(
+            kind, "run", "--rm", "bb", "/bin/busybox", "true"))[:2]
+    cove("rm", "-f", "bench")
+    print(f"{kind:7}" + "".join(
+        f" {k} {r[k][0]:.1f} s {r[k][1]:.1f} CPU-s;" for k, _ in STEPS),
+          flush=True)
+    return r
 
 
 def row(name, ours, debian):
@@ -129,37 +134,21 @@ def row(name, ours, debian):
 
 
 def bench(home, rounds):
-    t = time.monotonic()
-    cove("create", "--name", "bench", "--cpus", "2", "--memory", "1500M",
-         "shell")
-    created = time.monotonic() - t
-    cove("docker", "bench", "--", "info")
-    print(f"create {created:.2f} s, then to `docker info` "
-          f"{time.monotonic() - t - created:.2f} s", flush=True)
     os.makedirs(home + "/img/bin")
     shutil.copy(shutil.which("busybox"), home + "/img/bin/busybox")
     subprocess.run(["tar", "-C", home + "/img", "-cf", home + "/img.tar",
                     "bin"], check=True)
-    with open(home + "/img.tar", "rb") as f:
-        cove("docker", "bench", "--", "import", "-", "bb", stdin=f)
     with open(home + "/helper.py", "w") as f:
         f.write(HELPER)
-    cove("cp", home + "/helper.py", "bench:/tmp/helper.py")
-    root("mv /tmp/helper.py /root")
-    pid = engine_pid()
-    sides = {"ours": "/run/docker.sock", "debian": "/run/debian.sock"}
-    figures = {k: {"start": [], "first": [], "warm": []} for k in sides}
-    for _ in range(rounds):
-        for kind, sock in sides.items():
-            root(STOP)
-            figures[kind]["start"].append(start(pid, kind, sock))
-            figures[kind]["first"].append(run(pid, sock))
-            figures[kind]["warm"].append(run(pid, sock))
-    root(STOP)
-    for what, name in (("start", "nothing runs to GET /info"),
-                       ("first", "first docker run"),
-                       ("warm", "second docker run")):
-        row(name, figures["ours"][what], figures["debian"][what])
+    sides = list(SOCKETS)
+    runs = {k: [] for k in sides}
+    for i in range(rounds):
+        for kind in sides if i % 2 == 0 else reversed(sides):
+            runs[kind].append(round_of(kind, home))
+    for r in (*runs["ours"], *runs["debian"]):
+        r["all"] = [sum(r[k][i] for k, _ in STEPS) for i in (0, 1)]
+    for step, name in (*STEPS, ("all", "all of it")):
+        row(name, *([r[step] for r in runs[k]] for k in sides))
 
 
 def main():

@@ -100,7 +100,9 @@ for i in range(20):
 is "and a container's UDP port" "$(ask)" "echo datagram"
 ok "stop" C stop dk
 ok "start" C start dk
-is "both services are back, and the volume with them" "$(get)" "start 2"
+ok "both services are back" wait_for 300 \
+	curl -sf -m 20 "http://127.0.0.1:$port/"
+is "and the volume with them" "$(get)" "start 2"
 is "the UDP port as well" "$(ask)" "echo datagram"
 
 if [ "${COVE_TEST_LONG:-0}" = 1 ]; then
