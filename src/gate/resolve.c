@@ -13,6 +13,16 @@
 #define HOSTS_MAX (1024u * 1024u)
 #define TRY_MS 2000
 #define TRIES 3
+#define KNOWN_MAX 32u
+#define KNOWN_S 60 /* no answer is believed for longer */
+
+/* An answer for as long as its time to live says. */
+struct known {
+	struct hostname name;
+	struct address addrs[RESOLVE_MAX];
+	size_t n;
+	uint64_t until_ms;
+};
 
 struct slot {
 	struct watch w;
@@ -24,6 +34,8 @@ struct resolver {
 	struct loop *loop;
 	ares_channel channel;
 	char *hosts;
+	struct known known[KNOWN_MAX];
+	size_t next_known; /* the slot that is used next */
 	struct slot slots[SOCKS_MAX];
 	struct timer timer;
 };
@@ -31,6 +43,8 @@ struct resolver {
 /* Survives its asker: c-ares has no cancel for one query. */
 struct lookup_ticket {
 	struct lookup *lookup; /* NULL: nobody waits any more */
+	struct resolver *r;
+	struct hostname name;
 };
 
 static const uint8_t v4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -177,13 +191,42 @@ size_t hosts_find(const char *text, const struct hostname *name,
 	return n;
 }
 
-static size_t take_addresses(
-	const struct ares_addrinfo *info, struct address out[RESOLVE_MAX])
+static const struct known *known_find(
+	const struct resolver *r, const struct hostname *name)
+{
+	for (size_t i = 0; i < KNOWN_MAX; i++)
+		if (name_equal(&r->known[i].name, name))
+			return now_ms() < r->known[i].until_ms ? &r->known[i]
+							       : NULL;
+	return NULL;
+}
+
+static void known_keep(struct resolver *r, const struct hostname *name,
+	const struct address *addrs, size_t n, int ttl_s)
+{
+	struct known *k = NULL;
+
+	for (size_t i = 0; i < KNOWN_MAX && !k; i++)
+		if (name_equal(&r->known[i].name, name))
+			k = &r->known[i];
+	if (!k)
+		k = &r->known[r->next_known++ % KNOWN_MAX];
+	k->name = *name;
+	k->n = n;
+	memcpy(k->addrs, addrs, n * sizeof(*addrs));
+	k->until_ms = now_ms() + 1000u * (uint64_t)MIN(ttl_s, KNOWN_S);
+}
+
+/* *ret_ttl_s: the shortest. */
+static size_t take_addresses(const struct ares_addrinfo *info,
+	struct address out[RESOLVE_MAX], int *ret_ttl_s)
 {
 	size_t n = 0;
+	int ttl = KNOWN_S;
 
 	for (const struct ares_addrinfo_node *i = info ? info->nodes : NULL;
 		i && n < RESOLVE_MAX; i = i->ai_next) {
+		ttl = MIN(ttl, i->ai_ttl);
 		if (i->ai_family == AF_INET) {
 			const struct sockaddr_in *sa = (const void *)i->ai_addr;
 
@@ -196,6 +239,7 @@ static size_t take_addresses(
 			memcpy(out[n++].b, &sa->sin6_addr, 16);
 		}
 	}
+	*ret_ttl_s = ttl;
 	return n;
 }
 
@@ -206,9 +250,12 @@ static void on_answer(
 	struct lookup *l = t->lookup;
 	struct address addrs[RESOLVE_MAX];
 	size_t n = 0;
+	int ttl_s = 0;
 
 	if (status == ARES_SUCCESS)
-		n = take_addresses(info, addrs);
+		n = take_addresses(info, addrs, &ttl_s);
+	if (n > 0 && ttl_s > 0)
+		known_keep(t->r, &t->name, addrs, n, ttl_s);
 	if (info)
 		ares_freeaddrinfo(info);
 	free(t);
@@ -226,14 +273,19 @@ void lookup_begin(struct resolver *r, struct lookup *l,
 		.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC};
 	struct address addrs[RESOLVE_MAX];
 	size_t n = hosts_find(r->hosts, name, addrs, RESOLVE_MAX);
+	const struct known *k = n ? NULL : known_find(r, name);
 
+	if (k) {
+		n = k->n;
+		memcpy(addrs, k->addrs, sizeof(addrs));
+	}
 	l->fn = fn;
 	if (n > 0) {
 		fn(l, addrs, n, "");
 		return;
 	}
 	l->ticket = xnew(struct lookup_ticket);
-	l->ticket->lookup = l;
+	*l->ticket = (struct lookup_ticket){l, r, *name};
 	ares_getaddrinfo(
 		r->channel, name->s, NULL, &hints, on_answer, l->ticket);
 	arm(r);

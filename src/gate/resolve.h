@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * resolve - real addresses of allowed names, by c-ares over the host's own
- * resolvers, when a stream is dialled and not before. /etc/hosts is read once
+ * resolvers, when a stream is dialled and not before; an answer is used again
+ * for as long as it says itself, and a minute at most. /etc/hosts is read once
  * at start, because the jail hides it. Answers come from the network: hostile,
  * parsed by c-ares, at most RESOLVE_MAX are taken.
  */

@@ -33,6 +33,7 @@ ZONE = {
     "zero.test": ["0.0.0.0"],
     "mixed.test": [PRIVATE + "5", PUBLIC + "10"],
 }
+TTL = {"kept.gen.test": 30}  # all others may not be kept
 asked = []
 reached = []
 
@@ -62,7 +63,8 @@ def resolver():
         for a in out:
             raw = socket.inet_pton(socket.AF_INET6 if kind == 28
                                    else socket.AF_INET, a)
-            r += struct.pack(">HHHIH", 0xc00c, kind, 1, 0, len(raw)) + raw
+            r += struct.pack(">HHHIH", 0xc00c, kind, 1, TTL.get(name, 0),
+                             len(raw)) + raw
         s.sendto(r, who)
 
 
@@ -252,6 +254,12 @@ check("no question of the guest leaves the host", asked == [], asked[:5])
 try_to(g, "one.gen.test", 443)
 check("the real question comes when it is dialled",
       set(asked) == {"one.gen.test"}, asked)
+try_to(g, "one.gen.test", 443)
+check("and again where the answer lives for no time", len(asked) == 4, asked)
+del asked[:]
+for i in range(3):
+    try_to(g, "kept.gen.test", 443)
+check("but not where it lives longer", len(asked) == 2, asked)
 for n in ("2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1",
           "1.2.3.04", "good.test.", "-bad-.test", "a..b", "x" * 64 + ".test"):
     code = wide.dns(n) if ".." not in n and len(n) < 60 else (3, None)
