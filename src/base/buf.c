@@ -43,7 +43,8 @@ uint8_t *buf_reserve(struct buf *b, size_t len)
 		if (!mul_ok(need, 2, &cap))
 			return NULL;
 		cap = MAX(cap, (size_t)CAP_MIN);
-		data = xcalloc(cap, 1);
+		/* Not zeroed: only what was put is read. */
+		data = xrealloc(NULL, cap, 1);
 		if (used)
 			memcpy(data, buf_head(b), used);
 		if (b->cap)

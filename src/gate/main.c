@@ -9,8 +9,11 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "jail/jail.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+
+#define HEAP_SPARE (1 << 20)
 
 struct options {
 	bool help;
@@ -31,6 +34,16 @@ static int usage(FILE *to, int status)
 		(void)fprintf(
 			to, "  --%-10s %s\n", table[i].name, table[i].help);
 	return status;
+}
+
+/*
+ * Buffers come and go with every event: a megabyte stays, so that the kernel
+ * need not make and clear the same pages again and again.
+ */
+static void keep_heap(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_SPARE);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE);
 }
 
 static int serve(struct gate *g, struct err *err)
@@ -68,6 +81,7 @@ int main(int argc, char **argv)
 		return printf("cove-gate %s\n", COVE_VERSION) < 0;
 	log_init("cove-gate", LOG_L_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
+	keep_heap();
 	if (serve(g, &err) < 0)
 		log_error("%s", err.text);
 	gate_done(g);

@@ -91,8 +91,6 @@ static int encrypt(struct open *o, enum http_side i)
 		buf_consume(b, n);
 		r = r ? r : tls_take(o->tls[i], &o->cipher[i]);
 	}
-	if (!buf_len(b) && o->tls[i])
-		buf_done(b);
 	return r;
 }
 
@@ -174,8 +172,6 @@ static int flush(struct open *o, enum http_side i, bool *ret_moved)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	buf_consume(b, (size_t)n);
-	if (buf_len(b) == 0)
-		buf_done(b); /* idle streams hold no memory */
 	*ret_moved = true;
 	return 0;
 }
@@ -228,11 +224,22 @@ static bool finish(struct open *o)
 	return true;
 }
 
+static void spare(struct buf *b)
+{
+	if (!buf_len(b))
+		buf_done(b);
+}
+
+/* Between two events a stream holds no memory but for what waits in it. */
 static void idle(struct open *o)
 {
-	for (size_t i = 0; i < 2; i++)
-		if (!buf_len(&o->io->in[i]))
-			buf_done(&o->io->in[i]);
+	for (size_t i = 0; i < 2; i++) {
+		spare(&o->cipher[i]);
+		if (!o->io)
+			continue;
+		spare(&o->io->in[i]);
+		spare(&o->io->out[i]);
+	}
 }
 
 static uint32_t events_of(struct open *o, enum http_side i)
@@ -471,9 +478,8 @@ static void pump(struct open *o)
 	if (o->io) {
 		pass_end(o, HTTP_CLIENT);
 		pass_end(o, HTTP_SERVER);
-		if (!o->io->busy)
-			idle(o);
 	}
+	idle(o);
 	watch(o);
 }
 

@@ -40,6 +40,23 @@ struct tls_conn {
 static const unsigned char proto_h1[] = "\x08http/1.1";
 static const unsigned char proto_h2[] = "\x02h2";
 
+/* AES with 128 bits first: as good as unbreakable, and a quarter cheaper. */
+static bool set_ciphers(SSL_CTX *ctx)
+{
+	return SSL_CTX_set_ciphersuites(ctx,
+		       "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+		       "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+		SSL_CTX_set_cipher_list(
+			ctx, "ECDHE+AESGCM+AES128:ECDHE+AESGCM:DEFAULT") == 1;
+}
+
+/* Looking costs less than emptying what is empty. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
 /* Nothing is read from openssl.cnf: what holds is here. */
 static SSL_CTX *new_ctx(const SSL_METHOD *method)
 {
@@ -49,13 +66,19 @@ static SSL_CTX *new_ctx(const SSL_METHOD *method)
 	ctx = SSL_CTX_new(method);
 	if (!ctx)
 		return NULL;
+	if (!set_ciphers(ctx)) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	(void)SSL_CTX_set_mode(ctx,
 		SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 			SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_options(ctx,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-			SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+			SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF |
+			SSL_OP_CIPHER_SERVER_PREFERENCE |
+			SSL_OP_PRIORITIZE_CHACHA);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
 	return ctx;
@@ -329,7 +352,7 @@ static void fail(struct tls_conn *c)
 	long verify = SSL_get_verify_result(c->ssl);
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
 
-	ERR_clear_error();
+	clear_errors();
 	c->failed = true;
 	if (!c->server && verify != X509_V_OK)
 		reason = X509_verify_cert_error_string(verify);
@@ -354,7 +377,7 @@ enum tls_event tls_handshake(struct tls_conn *c)
 
 	if (c->failed)
 		return TLS_FAILED;
-	ERR_clear_error();
+	clear_errors();
 	r = SSL_do_handshake(c->ssl);
 	if (r == 1) {
 		if (!c->server)
@@ -406,7 +429,7 @@ ssize_t tls_read(struct tls_conn *c, void *p, size_t len)
 
 	if (c->failed)
 		return -EPROTO;
-	ERR_clear_error();
+	clear_errors();
 	r = SSL_read(c->ssl, p, (int)MIN(len, (size_t)INT32_MAX));
 	if (r > 0)
 		return r;
@@ -432,7 +455,7 @@ int tls_write(struct tls_conn *c, const void *p, size_t len)
 
 		if (c->failed)
 			return -EPROTO;
-		ERR_clear_error();
+		clear_errors();
 		r = SSL_write(c->ssl, at, (int)MIN(len, (size_t)TLS_PIECE));
 		if (r <= 0) {
 			fail(c);
@@ -448,7 +471,7 @@ void tls_close(struct tls_conn *c)
 {
 	if (!c->failed && SSL_is_init_finished(c->ssl))
 		(void)SSL_shutdown(c->ssl);
-	ERR_clear_error();
+	clear_errors();
 }
 
 int tls_take(struct tls_conn *c, struct buf *out)
