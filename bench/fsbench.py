@@ -40,6 +40,17 @@ def drive(serial, path, ro):
             "-device", f"virtio-blk-device,drive={serial},serial={serial}"]
 
 
+def disks(d):
+    """What a guest with the shell template boots with."""
+    made = bare.CACHE + "/disks"
+    upper = [f for f in os.listdir(made) if f.endswith("-upper.img")][0]
+    docker = [f for f in os.listdir(made) if f.endswith("-docker.img")][0]
+    root = os.path.realpath(bare.CACHE + "/templates/names/shell") + "/root.erofs"
+    return (drive("cove-root", root, True)
+            + drive("cove-disk", disk(d + "/disk.img", f"{made}/{upper}"), False)
+            + drive("cove-docker", disk(d + "/docker.img", f"{made}/{docker}"), False))
+
+
 def start(d):
     os.makedirs(d + "/ours")
     os.makedirs(d + "/theirs")
@@ -51,13 +62,7 @@ def start(d):
         [VIRTIOFSD, f"--fd={listener.fileno()}", "-o", f"source={d}/theirs"],
         pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=open(d + "/vfsd.log", "wb"))
-    disks = bare.CACHE + "/disks"
-    upper = [f for f in os.listdir(disks) if f.endswith("-upper.img")][0]
-    docker = [f for f in os.listdir(disks) if f.endswith("-docker.img")][0]
-    root = os.path.realpath(bare.CACHE + "/templates/names/shell") + "/root.erofs"
-    extra = (drive("cove-root", root, True)
-             + drive("cove-disk", disk(d + "/disk.img", f"{disks}/{upper}"), False)
-             + drive("cove-docker", disk(d + "/docker.img", f"{disks}/{docker}"), False)
+    extra = (disks(d)
              + ["-chardev", f"socket,id=vfsd,path={sock}",
                 "-device", "vhost-user-fs-device,chardev=vfsd,tag=vfsd,queue-size=1024"])
     g = bare.Bare(bare.KERNEL + "/initrd.cpio", [(d + "/ours", 0)], memory=1024,

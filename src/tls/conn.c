@@ -40,14 +40,18 @@ struct tls_conn {
 static const unsigned char proto_h1[] = "\x08http/1.1";
 static const unsigned char proto_h2[] = "\x02h2";
 
-/* AES with 128 bits first: as good as unbreakable, and a quarter cheaper. */
+/*
+ * AES with 128 bits first: as good as unbreakable, and a quarter cheaper. The
+ * end is what "DEFAULT" stands for, which is understood at the beginning only.
+ */
 static bool set_ciphers(SSL_CTX *ctx)
 {
 	return SSL_CTX_set_ciphersuites(ctx,
 		       "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 		       "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
-		SSL_CTX_set_cipher_list(
-			ctx, "ECDHE+AESGCM+AES128:ECDHE+AESGCM:DEFAULT") == 1;
+		SSL_CTX_set_cipher_list(ctx,
+			"ECDHE+AESGCM+AES128:ECDHE+AESGCM:"
+			"ALL:!COMPLEMENTOFDEFAULT:!eNULL") == 1;
 }
 
 /* Looking costs less than emptying what is empty. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The servers here send no tickets; a test makes one that does. */
 #include "tls/conn.c"
+#include "tls/resume.c"
 
 #include "cm.h"
 
@@ -154,6 +155,32 @@ static void test_bound(void **state)
 	close_pair(&p);
 }
 
+/* A server that knows TLS 1.2 only, and no cipher of today's. */
+static void test_old_server(void **state)
+{
+	enum tls_event c, s;
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	assert_true(SSL_set_max_proto_version(p.s->ssl, TLS1_2_VERSION) == 1 &&
+		SSL_set_cipher_list(p.s->ssl, "ECDHE-ECDSA-AES256-SHA384"));
+	shake(&p, "a.test", 0, &c, &s);
+	assert_int_equal(c, TLS_READY);
+	close_pair(&p);
+}
+
+static void test_ciphers(void **state)
+{
+	enum tls_event c, s;
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	shake(&p, "a.test", 0, &c, &s);
+	assert_string_equal(
+		SSL_get_cipher_name(p.c->ssl), "TLS_AES_128_GCM_SHA256");
+	close_pair(&p);
+}
+
 /* A connection with a server that sends tickets; was the session resumed? */
 static bool again(struct pair *p, const char *host, const char *peer)
 {
@@ -190,6 +217,36 @@ static void test_resume(void **state)
 	assert_false(again(&p, "a.test", "192.0.2.2 443"));
 	assert_false(again(&p, "a.test", "192.0.2.1 8443"));
 	assert_true(again(&p, "a.test", "192.0.2.1 443"));
+	close_pair(&p);
+}
+
+static void set_until(struct pair *p, time_t until)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		for (size_t k = 0; k < EACH; k++)
+			p->roots->resume->slots[i].until[k] = until;
+}
+
+/* What a session makes of itself does not outlive what was verified. */
+static void test_resume_ends(void **state)
+{
+	time_t until = time(NULL) + 1000;
+	const struct slot *s;
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	SSL_CTX_clear_options(p.front->ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(p.front->ctx, 2);
+	assert_false(again(&p, "a.test", "x"));
+	s = &p.roots->resume->slots[tls_hash("a.test x") % SLOTS];
+	assert_in_range(s->until[EACH - 1], time(NULL) + VERIFIED_S - 60,
+		time(NULL) + VERIFIED_S);
+	set_until(&p, until);
+	assert_true(again(&p, "a.test", "x"));
+	assert_int_equal(s->until[EACH - 1], until);
+	set_until(&p, time(NULL) - 1);
+	assert_false(again(&p, "a.test", "x"));
+	assert_true(again(&p, "a.test", "x"));
 	close_pair(&p);
 }
 
@@ -237,7 +294,10 @@ int main(void)
 		cmocka_unit_test(test_no_protocol),
 		cmocka_unit_test(test_verifies),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_old_server),
+		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_resume_ends),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_texts),
 	};
