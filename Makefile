@@ -118,9 +118,10 @@ bench-kvm: build test-cache ## a guest's start in cove-vmm and in QEMU, on true 
 	@scripts/bench-kvm
 	@[ ! -e $(SMALL_KERNEL) ] || scripts/bench-kvm --kernel $(SMALL_KERNEL)
 
-bench-gate: ## the network gate against tinyproxy, squid and mitmproxy
+bench-gate: ## the network gate against QEMU's, tinyproxy, squid and mitmproxy
 	@scripts/bootstrap build run test bench
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build test-cache
+	@COVE_BUILD=$(abspath $(BUILD)) bench/gate_guest.py
 	@bench/gate.py $(abspath $(BUILD))/bin/cove-gate
 
 kernel: ## build a small kernel for sandboxes and make it the current one
