@@ -81,7 +81,8 @@ static int encrypt(struct open *o, enum http_side i)
 	int r = 0;
 
 	while (r == 0 && o->tls[i] && buf_len(b) &&
-		buf_len(&o->cipher[i]) < GATE_SCRATCH) {
+		buf_len(&o->cipher[i]) + tls_untaken(o->tls[i]) <
+			GATE_SCRATCH) {
 		size_t n = MIN(buf_len(b), (size_t)TLS_PIECE);
 
 		r = tls_write(o->tls[i], buf_head(b), n);
@@ -89,8 +90,9 @@ static int encrypt(struct open *o, enum http_side i)
 		if (i == HTTP_SERVER)
 			explicit_bzero(b->data + b->off, n);
 		buf_consume(b, n);
-		r = r ? r : tls_take(o->tls[i], &o->cipher[i]);
 	}
+	if (o->tls[i])
+		(void)tls_take(o->tls[i], &o->cipher[i]);
 	return r;
 }
 
@@ -235,6 +237,8 @@ static void idle(struct open *o)
 {
 	for (size_t i = 0; i < 2; i++) {
 		spare(&o->cipher[i]);
+		if (o->tls[i])
+			tls_spare(o->tls[i]);
 		if (!o->io)
 			continue;
 		spare(&o->io->in[i]);

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#define HELD_MAX (1u << 20)
 #define VERIFIED_S 3600 /* a server is verified anew at least so often */
 
 struct tls_roots {
@@ -24,7 +25,7 @@ struct tls_front {
 
 struct tls_conn {
 	SSL *ssl;
-	BIO *in, *out; /* the SSL's */
+	struct buf in, out; /* cipher bytes, behind the SSL's BIO */
 	bool server;
 	bool answered;
 	bool failed;
@@ -247,22 +248,76 @@ void tls_front_free(struct tls_front *f)
 
 /* ---- connections ---- */
 
+/*
+ * OpenSSL's own BIO in memory clears what it is about to write, and copies once
+ * more in each direction.
+ */
+static int bio_read(BIO *b, char *p, int len)
+{
+	struct tls_conn *c = BIO_get_data(b);
+	size_t n = MIN((size_t)MAX(len, 0), buf_len(&c->in));
+
+	BIO_clear_retry_flags(b);
+	if (n == 0) {
+		BIO_set_retry_read(b);
+		return -1;
+	}
+	memcpy(p, buf_head(&c->in), n);
+	buf_consume(&c->in, n);
+	return (int)n;
+}
+
+static int bio_write(BIO *b, const char *p, int len)
+{
+	struct tls_conn *c = BIO_get_data(b);
+
+	BIO_clear_retry_flags(b);
+	return buf_put(&c->out, p, (size_t)MAX(len, 0)) < 0 ? -1 : len;
+}
+
+static long bio_ctrl(BIO *b, int what, long n, void *p)
+{
+	return what == BIO_CTRL_FLUSH;
+}
+
+static BIO *new_bio(struct tls_conn *c)
+{
+	static BIO_METHOD *m;
+	BIO *b;
+
+	if (!m) {
+		m = BIO_meth_new(
+			BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "cove");
+		if (!m)
+			return NULL;
+		(void)BIO_meth_set_read(m, bio_read);
+		(void)BIO_meth_set_write(m, bio_write);
+		(void)BIO_meth_set_ctrl(m, bio_ctrl);
+	}
+	b = BIO_new(m);
+	if (!b)
+		return NULL;
+	BIO_set_data(b, c);
+	BIO_set_init(b, 1);
+	return b;
+}
+
 static struct tls_conn *new_conn(SSL_CTX *ctx, bool server)
 {
 	struct tls_conn *c = xnew(struct tls_conn);
+	BIO *b = new_bio(c);
 
 	c->server = server;
 	c->ssl = SSL_new(ctx);
-	c->in = BIO_new(BIO_s_mem());
-	c->out = BIO_new(BIO_s_mem());
-	if (!c->ssl || !c->in || !c->out) {
-		BIO_free(c->in);
-		BIO_free(c->out);
+	buf_init(&c->in, HELD_MAX);
+	buf_init(&c->out, HELD_MAX);
+	if (!c->ssl || !b) {
+		BIO_free(b);
 		SSL_free(c->ssl);
 		free(c);
 		return NULL;
 	}
-	SSL_set_bio(c->ssl, c->in, c->out);
+	SSL_set_bio(c->ssl, b, b);
 	(void)SSL_set_app_data(c->ssl, c);
 	if (server)
 		SSL_set_accept_state(c->ssl);
@@ -336,18 +391,33 @@ void tls_free(struct tls_conn *c)
 		SSL_set_shutdown(
 			c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(c->ssl);
+	buf_done(&c->in);
+	buf_done(&c->out);
 	free(c->key);
 	free(c);
 }
 
 int tls_feed(struct tls_conn *c, const void *p, size_t len)
 {
-	return BIO_write(c->in, p, (int)len) == (int)len ? 0 : -ENOMEM;
+	return buf_put(&c->in, p, len);
 }
 
 size_t tls_unread(const struct tls_conn *c)
 {
-	return BIO_ctrl_pending(c->in);
+	return buf_len(&c->in);
+}
+
+size_t tls_untaken(const struct tls_conn *c)
+{
+	return buf_len(&c->out);
+}
+
+void tls_spare(struct tls_conn *c)
+{
+	if (!buf_len(&c->in))
+		buf_done(&c->in);
+	if (!buf_len(&c->out))
+		buf_done(&c->out);
 }
 
 static void fail(struct tls_conn *c)
@@ -480,17 +550,20 @@ void tls_close(struct tls_conn *c)
 
 int tls_take(struct tls_conn *c, struct buf *out)
 {
-	size_t n = BIO_ctrl_pending(c->out);
-	uint8_t *to;
+	struct buf mine = c->out;
 	int r;
 
-	if (n == 0)
-		return 0;
-	to = buf_reserve(out, n);
-	if (!to)
-		return -ENOBUFS;
-	r = BIO_read(c->out, to, (int)n);
-	buf_add(out, r > 0 ? (size_t)r : 0);
+	if (buf_len(out) || buf_len(&mine) > out->max) {
+		r = buf_put(out, buf_head(&mine), buf_len(&mine));
+		if (r == 0)
+			buf_clear(&c->out);
+		return r;
+	}
+	/* Nothing is copied: the two change places. */
+	c->out = *out;
+	c->out.max = mine.max;
+	mine.max = out->max;
+	*out = mine;
 	return 0;
 }
 

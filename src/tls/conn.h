@@ -53,7 +53,7 @@ struct tls_conn *tls_client(
 void tls_resume(struct tls_conn *c, const char *peer);
 void tls_free(struct tls_conn *c);
 
-/* Cipher bytes from the peer. */
+/* Cipher bytes from the peer; 0 or -ENOBUFS. */
 int tls_feed(struct tls_conn *c, const void *p, size_t len);
 size_t tls_unread(const struct tls_conn *c); /* of them, not looked at yet */
 enum tls_event tls_handshake(struct tls_conn *c);
@@ -71,6 +71,9 @@ int tls_write(struct tls_conn *c, const void *p, size_t len);
 void tls_close(struct tls_conn *c); /* the notice that nothing more comes */
 /* Moves the cipher bytes for the peer; 0 or -ENOBUFS. */
 int tls_take(struct tls_conn *c, struct buf *out);
+size_t tls_untaken(const struct tls_conn *c); /* bytes that wait for it */
+/* Gives memory back that holds nothing. */
+void tls_spare(struct tls_conn *c);
 /* After a failure; a text for the user without anything of the content. */
 const char *tls_why(const struct tls_conn *c);
 
