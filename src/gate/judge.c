@@ -262,7 +262,7 @@ static enum judge_first looks_http(const uint8_t *p, size_t len)
 
 /* A tunnel, unless rules look into it or a secret belongs to the host. */
 static enum judge_first judge_tls(
-	const struct stream *s, bool named, char *why, size_t len)
+	const struct stream *s, bool named, bool alien, char *why, size_t len)
 {
 	struct gate *g = s->g;
 	struct err err = {0};
@@ -270,13 +270,15 @@ static enum judge_first judge_tls(
 	if (!s->judged &&
 		!(s->by_name && vault_speaks_of(g->vault, &s->name, s->port)))
 		return JUDGE_PASS;
-	if (named && vault_ca(g->vault) && gate_ready_tls(g, &err) == 0)
-		return JUDGE_OPEN_TLS;
-	if (!s->judged && !named)
+	if (!s->judged && (!named || alien))
 		return JUDGE_PASS; /* a placeholder stays one */
+	if (named && !alien && vault_ca(g->vault) &&
+		gate_ready_tls(g, &err) == 0)
+		return JUDGE_OPEN_TLS;
 	(void)snprintf(why, len,
 		"rules look at its methods or paths, and %.100s",
 		!named             ? "its TLS greeting names no host"
+			: alien    ? "its TLS greeting offers no HTTP"
 			: err.code ? err.text
 				   : "this gate cannot open TLS");
 	return JUDGE_REFUSE;
@@ -288,18 +290,19 @@ enum judge_first judge_first(const struct stream *s, char *why, size_t len)
 	size_t n = buf_len(&s->first);
 	enum judge_first r;
 	struct hostname sni;
+	bool alien;
 
-	switch (sni_parse(p, n, &sni)) {
+	switch (sni_parse(p, n, &sni, &alien)) {
 	case SNI_MORE:
 		return JUDGE_MORE;
 	case SNI_NONE:
-		return judge_tls(s, false, why, len);
+		return judge_tls(s, false, alien, why, len);
 	case SNI_BAD:
 		(void)snprintf(why, len, "its TLS greeting is broken");
 		return JUDGE_REFUSE;
 	case SNI_NAME:
 		if (s->by_name && name_equal(&sni, &s->name))
-			return judge_tls(s, true, why, len);
+			return judge_tls(s, true, alien, why, len);
 		(void)snprintf(why, len,
 			"its TLS greeting names another host, %.100s", sni.s);
 		return JUDGE_REFUSE;

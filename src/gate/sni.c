@@ -8,6 +8,7 @@
 #define HANDSHAKE 22u
 #define CLIENT_HELLO 1u
 #define EXT_SERVER_NAME 0u
+#define EXT_ALPN 16u
 #define NAME_HOST 0u
 
 /* A bounded reader: after the first overrun everything reads as zero. */
@@ -64,9 +65,32 @@ static enum sni_result server_name(struct reader ext, struct hostname *ret)
 	return SNI_NAME;
 }
 
-static enum sni_result hello(struct reader r, struct hostname *ret)
+static bool is_http(struct reader name)
+{
+	return (name.left == 2 && memcmp(name.p, "h2", 2) == 0) ||
+		(name.left == 8 && memcmp(name.p, "http/1.1", 8) == 0);
+}
+
+/* False when the extension is broken. */
+static bool protocols(struct reader ext, bool *ret_alien)
+{
+	struct reader list = vector(&ext, 2);
+	bool http = false;
+
+	while (list.left && !list.bad) {
+		struct reader name = vector(&list, 1);
+
+		http = http || is_http(name);
+	}
+	*ret_alien = !http;
+	return !ext.bad && !ext.left && !list.bad;
+}
+
+static enum sni_result hello(
+	struct reader r, struct hostname *ret, bool *ret_alien)
 {
 	enum sni_result found = SNI_NONE;
+	bool alien = false, alpn = false;
 	struct reader exts;
 
 	(void)take(&r, 2); /* legacy_version */
@@ -75,6 +99,7 @@ static enum sni_result hello(struct reader r, struct hostname *ret)
 	(void)vector(&r, 1);       /* session id */
 	(void)vector(&r, 2);       /* cipher suites */
 	(void)vector(&r, 1);       /* compression */
+	*ret_alien = false;
 	if (!r.bad && r.left == 0)
 		return SNI_NONE;
 	exts = vector(&r, 2);
@@ -84,12 +109,18 @@ static enum sni_result hello(struct reader r, struct hostname *ret)
 		uint32_t type = take(&exts, 2);
 		struct reader ext = vector(&exts, 2);
 
+		if (type == EXT_ALPN) {
+			if (alpn || !protocols(ext, &alien))
+				return SNI_BAD;
+			alpn = true;
+		}
 		if (type != EXT_SERVER_NAME)
 			continue;
 		if (found != SNI_NONE)
 			return SNI_BAD;
 		found = server_name(ext, ret);
 	}
+	*ret_alien = alien;
 	return exts.bad ? SNI_BAD : found;
 }
 
@@ -123,7 +154,8 @@ static enum sni_result join(
 	return SNI_MORE;
 }
 
-enum sni_result sni_parse(const uint8_t *p, size_t len, struct hostname *ret)
+enum sni_result sni_parse(
+	const uint8_t *p, size_t len, struct hostname *ret, bool *ret_alien)
 {
 	uint8_t msg[SNI_PEEK_MAX];
 	struct reader r = {msg, 0, false};
@@ -143,5 +175,5 @@ enum sni_result sni_parse(const uint8_t *p, size_t len, struct hostname *ret)
 		return len >= SNI_PEEK_MAX ? SNI_BAD : SNI_MORE;
 	(void)take(&r, 1);
 	body = vector(&r, 3);
-	return hello(body, ret);
+	return hello(body, ret, ret_alien);
 }

@@ -21,6 +21,11 @@ enum sni_result {
 	SNI_BAD,     /* TLS, but broken or split in a way nobody needs */
 };
 
-enum sni_result sni_parse(const uint8_t *p, size_t len, struct hostname *ret);
+/*
+ * With a greeting (SNI_NONE, SNI_NAME) *ret_alien: it offers protocols (ALPN,
+ * RFC 7301), and none of them is an HTTP that can be read here.
+ */
+enum sni_result sni_parse(
+	const uint8_t *p, size_t len, struct hostname *ret, bool *ret_alien);
 
 #endif
