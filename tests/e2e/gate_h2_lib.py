@@ -3,6 +3,8 @@
 well-behaved ones do not, and a way for ordinary clients through a gate.
 """
 import socket
+import socketserver
+import subprocess
 import threading
 import time
 
@@ -12,6 +14,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
+import gate_lib as lib
 from gate_lib import TcpServer, client_tls
 
 
@@ -176,7 +179,7 @@ class Server:
         self.handler = handler
         self.ctx = ctx
         self.seen = []
-        self.connections = 0
+        self.peer = None  # the newest connection
         ctx.set_alpn_protocols(["h2"])
         self.sock = socket.create_server((addr, port), backlog=512)
         threading.Thread(target=self.run, daemon=True).start()
@@ -184,8 +187,8 @@ class Server:
     def run(self):
         while True:
             s, _ = self.sock.accept()
-            self.connections += 1
-            threading.Thread(target=Peer(self, s).run, daemon=True).start()
+            self.peer = Peer(self, s)
+            threading.Thread(target=self.peer.run, daemon=True).start()
 
 
 class Peer:
@@ -250,10 +253,36 @@ class Peer:
         fn = getattr(self.server.handler, what, None)
         return fn(self, sid) if fn else None
 
-    def answer(self, sid, body=b"", headers=(), trailers=None, status="200"):
+    def interim(self, sid, status):
+        self.h2.send_headers(sid, [(":status", status)])
+
+    def reset(self, sid, code):
+        self.h2.reset_stream(sid, code)
+
+    def goodbye(self):
+        self.h2.close_connection()
+        # h2 takes that for the end at once; what is under way is not.
+        data = self.h2.data_to_send()
+        self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        self.tls.sendall(data)
+
+    def send(self, sid, data, end=False):
+        with self.lock:
+            self.h2.send_data(sid, data, end_stream=end)
+            self.flush()
+
+    def answer(self, sid, body=b"", headers=(), trailers=None, status="200",
+               more=False):
+        """A short body goes at once; more: it does not end with that."""
         self.h2.send_headers(sid, [(":status", status), *headers],
-                             end_stream=not body and trailers is None)
-        if body:
+                             end_stream=not body and trailers is None
+                             and not more)
+        if body and len(body) < 16384:
+            self.h2.send_data(sid, body, end_stream=trailers is None
+                              and not more)
+            if trailers is not None:
+                self.h2.send_headers(sid, trailers, end_stream=True)
+        elif body:
             threading.Thread(target=self.write, args=(sid, body, trailers),
                              daemon=True).start()
         elif trailers is not None:
@@ -308,7 +337,32 @@ def front(gate, name, port, listen):
         t.join()
         s.close()
 
-    import socketserver
     cls = type("Front", (socketserver.BaseRequestHandler,), {"handle": handle})
     s = TcpServer(("127.0.0.1", listen), cls)
     threading.Thread(target=s.serve_forever, daemon=True).start()
+
+
+def nginx(name, h2, h1):
+    """With and without HTTP/2; /asked tells version and X-Api-Key, /up takes
+    files.
+    """
+    with open(lib.TMP + "/nginx.conf", "w") as f:
+        f.write(f"""daemon off; master_process off; pid {lib.TMP}/nginx.pid;
+error_log {lib.TMP}/nginx.log; events {{ worker_connections 512; }}
+http {{ access_log off; root {lib.TMP}/www; keepalive_requests 100000;
+client_body_temp_path {lib.TMP}; proxy_temp_path {lib.TMP};
+fastcgi_temp_path {lib.TMP}; uwsgi_temp_path {lib.TMP};
+scgi_temp_path {lib.TMP}; client_max_body_size 0;
+server {{ listen 127.0.0.1:{h2} ssl http2; listen 127.0.0.1:{h1} ssl;
+ssl_certificate {name}.crt; ssl_certificate_key {name}.key;
+location /asked {{ return 200 "$http2 $http_x_api_key\\n"; }}
+location /up {{ dav_methods PUT; }} }} }}""")
+    p = subprocess.Popen(["nginx", "-c", lib.TMP + "/nginx.conf", "-p",
+                          lib.TMP], stderr=subprocess.DEVNULL)
+    while p.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", h1)).close()
+            return p
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("nginx does not start: see " + lib.TMP + "/nginx.log")

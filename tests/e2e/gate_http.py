@@ -6,47 +6,20 @@ Runs in namespaces of its own: loopback only, a hosts file made here. Prints
 TAP. Usage: gate_http.py PATH-TO-cove-gate
 """
 import base64
-import ctypes
 import hashlib
-import json
 import os
-import shutil
 import socket
 import socketserver
 import ssl
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 
-GATE = os.path.abspath(sys.argv[1])
-if os.environ.get("COVE_GATE_INSIDE") != "1":
-    os.environ["COVE_GATE_INSIDE"] = "1"
-    extra = ["-r"] if os.geteuid() != 0 else []
-    os.execvp("unshare", ["unshare", *extra, "-m", "-n", sys.executable,
-                          os.path.abspath(__file__), GATE])
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import gate_lib as lib
+from gate_lib import (Gate, TcpServer, authority, certificate, check,
+                      client_tls, done, keys, pem, read_all, secret)
 
-subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-socketserver.BaseServer.handle_error = lambda *a: None
-TMP = tempfile.mkdtemp(prefix="cove-gate.")
-with open(TMP + "/hosts", "w") as f:
-    f.write("127.0.0.1 web.test other.test api.test sec.test bad.test\n")
-subprocess.run(["mount", "--bind", TMP + "/hosts", "/etc/hosts"], check=True)
-
-count = 0
-failed = 0
-
-
-def check(name, ok, detail=""):
-    global count, failed
-    count += 1
-    if not ok:
-        failed += 1
-        for line in str(detail).splitlines():
-            print("# " + line)
-    print(f"{'ok' if ok else 'not ok'} {count} - {name}", flush=True)
+lib.enter("127.0.0.1 web.test other.test api.test sec.test bad.test\n")
 
 
 def read_head(f):
@@ -147,169 +120,14 @@ class Http(socketserver.StreamRequestHandler):
             self.request.sendall(b"<" + d + b">")
 
 
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 1024
-
-
 def serve(port, handler=Http, wrap=None):
-    s = Server(("127.0.0.1", port), handler)
+    s = TcpServer(("127.0.0.1", port), handler)
     s.seen = []
     s.tick = threading.Semaphore(0)
     if wrap:
         s.socket = wrap.wrap_socket(s.socket, server_side=True)
     threading.Thread(target=s.serve_forever, daemon=True).start()
     return s
-
-
-def tlv(tag, data):
-    return struct.pack("<HHI", tag, 0, len(data)) + data
-
-
-def u32(tag, v):
-    return tlv(tag, struct.pack("<I", v))
-
-
-def memfd(data):
-    fd = os.memfd_create("test")
-    os.write(fd, data if isinstance(data, bytes) else data.encode())
-    return fd
-
-
-class Gate:
-    def __init__(self, rules, keys=None, roots=None):
-        self.dir = tempfile.mkdtemp(dir=TMP)
-        self.ctl = None
-        self.start(rules, keys, roots)
-
-    def listen(self, name, kind):
-        s = socket.socket(socket.AF_UNIX, kind)
-        s.bind(f"{self.dir}/{name}")
-        s.listen(4096)
-        return s
-
-    def start(self, rules, keys, roots):
-        egress = self.listen("vsock.sock_3128", socket.SOCK_STREAM)
-        dns = self.listen("vsock.sock_53", socket.SOCK_STREAM)
-        ctl = self.listen("gate.sock", socket.SOCK_SEQPACKET)
-        os.makedirs(self.dir + "/net", exist_ok=True)
-        fds = [egress.fileno(), dns.fileno(), ctl.fileno(),
-               os.open(self.dir + "/net", os.O_PATH | os.O_DIRECTORY),
-               memfd(rules), os.open(self.dir, os.O_PATH | os.O_DIRECTORY)]
-        tags = [60, 61, 62, 63, 64, 68]
-        if keys is not None:
-            fds.append(memfd(keys))
-            tags.append(72)
-        if roots is not None:
-            fds.append(memfd(roots))
-            tags.append(73)
-        mine, theirs = socket.socketpair(socket.AF_UNIX,
-                                         socket.SOCK_SEQPACKET)
-        body = u32(1, 1) + tlv(2, b"box")
-        for i, tag in enumerate(tags):
-            body += u32(tag, i)
-        socket.send_fds(mine, [body], fds)
-        fd = theirs.fileno()
-
-        def child():
-            ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG
-            os.dup2(fd, 3)
-
-        self.proc = subprocess.Popen([GATE], preexec_fn=child,
-                                     close_fds=False)
-        theirs.close()
-        self.answer = mine.recv(4096)
-        for s in (egress, dns, ctl, mine):
-            s.close()
-        for fd in fds[3:]:
-            os.close(fd)
-
-    def connect(self, name):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
-        s.connect(f"{self.dir}/{name}")
-        return s
-
-    def control(self, kind, body=b"", fds=()):
-        if not self.ctl:
-            self.ctl = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.ctl.connect(self.dir + "/gate.sock")
-        msg = struct.pack("<IBBH", len(body), kind, 0, 0) + body
-        socket.send_fds(self.ctl, [msg], list(fds))
-        return self.ctl.recv(4096)
-
-    def send_fd(self, kind, data):
-        fd = memfd(data)
-        r = self.control(kind, b"", [fd])
-        os.close(fd)
-        return r[4]
-
-    def set_rules(self, rules):
-        return self.send_fd(3, rules)
-
-    def streams(self):
-        r = self.control(5)
-        p = 8
-        while p < len(r):
-            tag, _, n = struct.unpack_from("<HHI", r, p)
-            if tag == 10:
-                return struct.unpack_from("<Q", r, p + 8)[0]
-            p += 8 + n
-
-    def resolve(self, name):
-        q = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0)
-        for label in name.split("."):
-            q += bytes([len(label)]) + label.encode()
-        q += b"\0" + struct.pack(">HH", 1, 1)
-        s = self.connect("vsock.sock_53")
-        s.sendall(struct.pack(">H", len(q)) + q)
-        n = struct.unpack(">H", s.recv(2))[0]
-        r = s.recv(n)
-        s.close()
-        return r[-4:]
-
-    def dial(self, name, port):
-        try:
-            raw = socket.inet_aton(name)
-        except OSError:
-            raw = self.resolve(name)
-        s = self.connect("vsock.sock_3128")
-        s.sendall(struct.pack("<BBHI", 1, 1, port, 0) + bytes(10)
-                  + b"\xff\xff" + raw)
-        return s
-
-    def ask(self, name, port, text):
-        s = self.dial(name, port)
-        s.sendall(text)
-        return read_all(s)
-
-    def get(self, name, port, path="/", host=None, extra=""):
-        return self.ask(name, port,
-                        f"GET {path} HTTP/1.1\r\nHost: {host or name}\r\n"
-                        f"{extra}Connection: close\r\n\r\n".encode())
-
-    def log(self):
-        with open(self.dir + "/net/net.log") as f:
-            return [json.loads(x) for x in f]
-
-    def stop(self):
-        self.proc.terminate()
-        return self.proc.wait(10)
-
-
-def read_all(s):
-    out = b""
-    try:
-        while True:
-            d = s.recv(65536)
-            if not d:
-                break
-            out += d
-    except ConnectionResetError:
-        out += b"<reset>"
-    s.close()
-    return out
 
 
 def answer(f):
@@ -321,60 +139,8 @@ def answer(f):
     return head, body
 
 
-# ---- certificates and keys ----
-
-def openssl(*args):
-    subprocess.run(["openssl", *args], check=True, cwd=TMP,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def authority(name):
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
-            f"/CN={name}", "-keyout", name + ".key", "-out", name + ".crt")
-
-
-def certificate(ca, host):
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-subj", "/CN=x", "-keyout", host + ".key", "-out",
-            host + ".csr")
-    with open(TMP + "/ext", "w") as f:
-        f.write(f"subjectAltName=DNS:{host}\n")
-    openssl("x509", "-req", "-in", host + ".csr", "-CA", ca + ".crt", "-CAkey",
-            ca + ".key", "-CAcreateserial", "-days", "9", "-extfile", "ext",
-            "-out", host + ".crt")
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ctx.load_cert_chain(f"{TMP}/{host}.crt", f"{TMP}/{host}.key")
-    ctx.set_alpn_protocols(["http/1.1"])
-    return ctx
-
-
-def pem(name):
-    with open(f"{TMP}/{name}", "rb") as f:
-        return f.read()
-
-
-def secret(name, value, hosts, uses, placeholder=None):
-    body = tlv(1, name.encode()) + tlv(5, value.encode())
-    body += tlv(4, (placeholder or "cove-secret-" + name).encode())
-    for h in hosts:
-        body += tlv(2, h.encode())
-    for u in uses:
-        body += tlv(3, u.encode())
-    return tlv(3, body)
-
-
-def keys(*secrets):
-    return (tlv(1, pem("cove.key")) + tlv(2, pem("cove.crt"))
-            + b"".join(secrets))
-
-
 def tls(s, name, alpn=("http/1.1",), ca="cove"):
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.load_verify_locations(f"{TMP}/{ca}.crt")
-    if alpn:
-        ctx.set_alpn_protocols(list(alpn))
-    return ctx.wrap_socket(s, server_hostname=name)
+    return client_tls(ca, alpn).wrap_socket(s, server_hostname=name)
 
 
 # ---- plain HTTP ----
@@ -468,9 +234,7 @@ for i in range(total >> 16):
 check("and up", b"body %d %s" % (total, want.hex()[:16].encode())
       in answer(f)[1])
 s.close()
-with open(f"/proc/{g.proc.pid}/status") as st:
-    rss = [x for x in st if x.startswith("VmHWM")][0]
-check("in bounded memory", int(rss.split()[1]) < 40000, rss)
+check("in bounded memory", g.peak_kb() < 40000, g.peak_kb())
 
 for name, text in (
         ("both lengths", "POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length:"
@@ -497,7 +261,7 @@ s.close()
 
 # ---- methods and paths ----
 
-r = g.get("api.test", 8080, "/a")
+r = g.get("api.test", 8080, path="/a")
 check("an allowed method passes", b"200 OK" in r, r)
 s = g.dial("api.test", 8080)
 f = s.makefile("rb")
@@ -534,10 +298,7 @@ check("every verdict is in the log", any(
     and any(e["verdict"] == "deny" and e["rule"] == "hidden" for e in log)
     and any(e["verdict"] == "allow" and "POST /up/x" in e["reason"]
             for e in log))
-deadline = time.monotonic() + 10
-while g.streams() > 0 and time.monotonic() < deadline:
-    time.sleep(0.05)
-check("no stream is left", g.streams() == 0, g.streams())
+check("no stream is left", g.drained(), g.streams())
 check("it ends in order", g.stop() == 0)
 
 # ---- TLS and secrets ----
@@ -554,7 +315,8 @@ KEYS = keys(
            ["x-api-key: %s", "authorization: Bearer %s",
             "authorization: Basic %s", "?key"]))
 g = Gate("allow sec.test\nallow other.test\nallow bad.test\n"
-         "allow api.test method=GET\n" + LOOP, KEYS, pem("world.crt"))
+         "allow api.test method=GET\n" + LOOP, keys=KEYS,
+         roots=pem("world.crt"))
 check("it serves with keys", g.answer == b"\1", g.answer)
 
 
@@ -623,14 +385,14 @@ while left:
     got.update(d)
     left -= len(d)
 check("and down", got.digest() == want)
-g.send_fd(11, keys())
+g.set_keys(keys())
 s.sendall(b"GET / HTTP/1.1\r\nHost: sec.test\r\nX-Api-Key: cove-secret-acme"
           b"\r\n\r\n")
 body = answer(f)[1]
 check("a removed secret is gone at once", b"cove-secret-acme" in body
       and REAL.encode() not in body, body)
 s.close()
-g.send_fd(11, KEYS)
+g.set_keys(KEYS)
 s = tls(g.dial("sec.test", 8443), "sec.test")
 f = s.makefile("rb")
 s.sendall(b"GET /ws HTTP/1.1\r\nHost: sec.test\r\nUpgrade: websocket\r\n"
@@ -660,7 +422,7 @@ head, body = ask("bad.test", 8445, "X-Api-Key: cove-secret-acme")
 check("a server that nobody vouches for is refused in words",
       b"502" in head[0] and b"certificate" in body and not bad.seen,
       (head, body, bad.seen))
-g.send_fd(11, keys(secret("w", REAL, ["sec.test"], ["x-api-key: %s"])))
+g.set_keys(keys(secret("w", REAL, ["sec.test"], ["x-api-key: %s"])))
 head, body = ask("sec.test", 8446, "X-Api-Key: cove-secret-w")
 check("a certificate for another name too", b"502" in head[0]
       and b"hostname mismatch" in body and not any(
@@ -670,7 +432,7 @@ check("methods are judged inside TLS: allowed", b"200" in head[0], head)
 head, body = tget("api.test", 8444, "DELETE /x HTTP/1.1\r\nHost: api.test"
                   "\r\n\r\n")
 check("and denied", b"403" in head[0] and b"DELETE /x" in body, (head, body))
-g.send_fd(11, keys(secret("c", REAL, ["**.test"], ["*: *"], "my-token")))
+g.set_keys(keys(secret("c", REAL, ["**.test"], ["*: *"], "my-token")))
 head, body = ask("sec.test", 8443, "X-Any: a my-token b my-token")
 check("a custom secret is replaced anywhere",
       f"X-Any: a {REAL} b {REAL}".encode() in body, body)
@@ -680,18 +442,13 @@ try:
 except ssl.SSLError:
     r = ""
 check("a client without Cove's authority refuses it", r == "", r)
-check("broken keys are refused", g.send_fd(11, b"\1\2\3") == 2)
+check("broken keys are refused", g.set_keys(b"\1\2\3") == 2)
 check("and change nothing", REAL.encode() in
       ask("sec.test", 8443, "X-Any: my-token")[1])
 with open(g.dir + "/net/net.log") as f:
     log = f.read()
 check("no secret in the log", REAL not in log and "\"open\"" in log,
       [x for x in log.splitlines() if REAL in x or "open" in x][:3] or log[-900:])
-deadline = time.monotonic() + 10
-while g.streams() > 0 and time.monotonic() < deadline:
-    time.sleep(0.05)
-check("no stream is left", g.streams() == 0, g.streams())
+check("no stream is left", g.drained(), g.streams())
 check("it ends in order", g.stop() == 0)
-shutil.rmtree(TMP, ignore_errors=True)
-print(f"1..{count}")
-sys.exit(1 if failed else 0)
+done()

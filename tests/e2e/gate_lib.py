@@ -266,11 +266,31 @@ class Gate:
         socket.send_fds(self.ctl, [msg], list(fds))
         return self.ctl.recv(4096)
 
-    def set_rules(self, rules):
-        fd = memfd(rules)
-        r = self.control(3, b"", [fd])
+    def send_fd(self, kind, data):
+        fd = memfd(data)
+        r = self.control(kind, b"", [fd])
         os.close(fd)
         return r[4]
+
+    def set_rules(self, rules):
+        return self.send_fd(3, rules)
+
+    def set_keys(self, data):
+        return self.send_fd(11, data)
+
+    def streams(self):
+        return self.stats()[10]
+
+    def drained(self, seconds=10):
+        """Waits until no stream is left."""
+        end = time.monotonic() + seconds
+        while self.streams() > 0 and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.streams() == 0
+
+    def peak_kb(self):
+        with open(f"/proc/{self.proc.pid}/status") as f:
+            return [int(x.split()[1]) for x in f if x.startswith("VmHWM")][0]
 
     def stats(self):
         r = self.control(5)
@@ -312,11 +332,15 @@ class Gate:
         s.sendall(struct.pack("<BBHI", 1, proto, port, 0) + raw)
         return s
 
-    def get(self, addr, port, host=None, path="/"):
+    def ask(self, addr, port, text):
         s = self.dial(addr, port)
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host or addr}\r\n"
-                  "Connection: close\r\n\r\n".encode())
+        s.sendall(text)
         return read_all(s)
+
+    def get(self, addr, port, host=None, path="/", extra=""):
+        return self.ask(addr, port,
+                        f"GET {path} HTTP/1.1\r\nHost: {host or addr}\r\n"
+                        f"{extra}Connection: close\r\n\r\n".encode())
 
     def log(self):
         with open(self.dir + "/net/net.log") as f:
