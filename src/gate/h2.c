@@ -98,26 +98,14 @@ static void took_head(
 
 /* ---- other frames ---- */
 
-/* Frames that cost work and carry nothing: PING, SETTINGS, empty DATA, ... */
-static void count_noise(
-	struct h2 *h, enum http_side from, const nghttp2_frame *f)
+/* What may come in besides grows with it: see flooded(). */
+static void count_useful(struct h2 *h, const nghttp2_frame *f)
 {
-	size_t len = f->hd.length + H2_FRAME_HEAD;
 	bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
-	if (f->hd.type == NGHTTP2_HEADERS)
-		return;
-	if (f->hd.type == NGHTTP2_DATA && (f->hd.length || end)) {
-		h->useful += len;
-		return;
-	}
-	h->noise[from] += len;
-	if (h->noise[from] <= H2_NOISE_MAX + 8 * h->useful)
-		return;
-	if (from == HTTP_CLIENT && !h->why)
-		h->why = "too many HTTP/2 frames without content";
-	(void)nghttp2_session_terminate_session(
-		h->session[from], NGHTTP2_ENHANCE_YOUR_CALM);
+	if (f->hd.type == NGHTTP2_HEADERS ||
+		(f->hd.type == NGHTTP2_DATA && (f->hd.length || end)))
+		h->useful += f->hd.length + H2_FRAME_HEAD;
 }
 
 /* The server takes no more: neither does the guest's side. */
@@ -139,7 +127,7 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *f, void *arg)
 	enum http_side from = side_of(h, s);
 	struct exchange *x = exchange_of(s, f->hd.stream_id);
 
-	count_noise(h, from, f);
+	count_useful(h, f);
 	if (f->hd.type == NGHTTP2_GOAWAY && from == HTTP_SERVER)
 		goodbye(h);
 	else if (f->hd.type == NGHTTP2_GOAWAY)
@@ -372,6 +360,29 @@ static void broken(struct h2 *h, enum http_side i, const char *why)
 	end(h);
 }
 
+/* The guest's session ends with a word, see ends(). */
+static void give_up(struct h2 *h, enum http_side i, const char *why)
+{
+	if (i == HTTP_SERVER) {
+		lose_server(h);
+		return;
+	}
+	if (!h->why)
+		h->why = why;
+	(void)nghttp2_session_terminate_session(
+		h->session[i], NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/*
+ * Frames that cost work and carry nothing: PING, SETTINGS, PRIORITY, those of
+ * unknown types, empty DATA. Windows are opened in proportion to what is sent.
+ */
+static bool flooded(struct h2 *h, enum http_side i, size_t n)
+{
+	h->taken[i] += n;
+	return h->taken[i] > H2_NOISE_MAX + 8 * h->useful;
+}
+
 /* While much waits to be written for a side, nothing more is taken in. */
 static bool feed(struct h2 *h, enum http_side i)
 {
@@ -380,12 +391,15 @@ static bool feed(struct h2 *h, enum http_side i)
 	ssize_t r;
 
 	if (h->io.done || !h->session[i] || !n ||
+		(i == HTTP_CLIENT && h->why) ||
 		buf_len(&h->io.out[HTTP_CLIENT]) >= HTTP_PROXY_HIGH ||
 		buf_len(&h->io.out[HTTP_SERVER]) >= HTTP_PROXY_HIGH)
 		return false;
 	r = nghttp2_session_mem_recv(h->session[i], buf_head(in), n);
 	if (r < 0)
-		broken(h, i, nghttp2_strerror((int)r));
+		give_up(h, i, nghttp2_strerror((int)r));
+	else if (flooded(h, i, (size_t)r))
+		give_up(h, i, "too many HTTP/2 frames without content");
 	else
 		buf_consume(in, (size_t)r);
 	return true;

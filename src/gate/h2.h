@@ -60,8 +60,8 @@ struct h2 {
 	size_t decoded;    /* bytes of fields since all was written */
 	size_t held;       /* of requests that wait to be written */
 	size_t n_secrets;  /* of them, with another value in them */
-	uint64_t noise[2]; /* from a side, see H2_NOISE_MAX */
-	uint64_t useful;   /* bytes of bodies, both ways */
+	uint64_t taken[2]; /* bytes of a side, see H2_NOISE_MAX */
+	uint64_t useful;   /* of heads and bodies, both ways */
 	const char *why;   /* the guest's session is over */
 	bool leaving;      /* somebody said goodbye */
 	bool gone;         /* there is no server any more */

@@ -385,15 +385,16 @@ static int step_server(struct open *o)
 {
 	struct tls_conn *c = o->tls[HTTP_SERVER];
 	enum tls_event e = tls_handshake(c);
+	int r;
 
 	(void)tls_take(c, &o->cipher[HTTP_SERVER]);
 	if (e == TLS_MORE && !o->s->net.eof)
 		return 0;
 	if (e == TLS_READY)
-		return answer_guest(o, tls_protocol(c)) < 0 ? -EPROTO : 1;
-	return refuse_server(o, e == TLS_MORE ? "it closed" : tls_why(c)) < 0
-		? -EPROTO
-		: 1;
+		r = answer_guest(o, tls_protocol(c));
+	else
+		r = refuse_server(o, e == TLS_MORE ? "it closed" : tls_why(c));
+	return r < 0 ? r : 1;
 }
 
 static int step_guest(struct open *o)

@@ -18,6 +18,16 @@ import gate_lib as lib
 from gate_lib import TcpServer, client_tls
 
 
+class Connection(h2.connection.H2Connection):
+    """After a goodbye h2 takes nothing more of what is under way."""
+
+    def _receive_goaway_frame(self, frame):
+        before = self.state_machine.state
+        r = super()._receive_goaway_frame(frame)
+        self.state_machine.state = before
+        return r
+
+
 class Answer:
     def __init__(self):
         self.interim = []
@@ -51,7 +61,7 @@ class Client:
         self.tls = client_tls(alpn=alpn).wrap_socket(
             sock, server_hostname=name)
         self.protocol = self.tls.selected_alpn_protocol()
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
+        self.h2 = Connection(h2.config.H2Configuration(
             client_side=True, header_encoding=None,
             validate_outbound_headers=strict,
             normalize_outbound_headers=strict))
@@ -260,11 +270,11 @@ class Peer:
         self.h2.reset_stream(sid, code)
 
     def goodbye(self):
-        self.h2.close_connection()
         # h2 takes that for the end at once; what is under way is not.
-        data = self.h2.data_to_send()
-        self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
-        self.tls.sendall(data)
+        machine = self.h2.state_machine
+        before = machine.state
+        self.h2.close_connection()
+        machine.state = before
 
     def send(self, sid, data, end=False):
         with self.lock:
