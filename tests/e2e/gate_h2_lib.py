@@ -357,7 +357,7 @@ def nginx(name, h2, h1):
     files.
     """
     with open(lib.TMP + "/nginx.conf", "w") as f:
-        f.write(f"""daemon off; master_process off; pid {lib.TMP}/nginx.pid;
+        f.write(f"""daemon off; master_process off; user root; pid {lib.TMP}/nginx.pid;
 error_log {lib.TMP}/nginx.log; events {{ worker_connections 512; }}
 http {{ access_log off; root {lib.TMP}/www; keepalive_requests 100000;
 client_body_temp_path {lib.TMP}; proxy_temp_path {lib.TMP};
