@@ -54,6 +54,14 @@ static void stop_timer_due(struct loop *l, struct timer *t)
 	loop_timer(l, t, KILL_WAIT_MS, stop_timer_due);
 }
 
+static bool modules_ended(struct agent *a, pid_t pid)
+{
+	if (!modules_reaped(pid))
+		return false;
+	docker_resume(&a->docker);
+	return true;
+}
+
 static bool docker_ended(struct agent *a, pid_t pid)
 {
 	if (!docker_reaped(&a->docker, pid))
@@ -73,7 +81,8 @@ static void reap(struct agent *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &ws, WNOHANG)) > 0)
-		if (!revoke_reaped(&a->revoke, pid) && !docker_ended(a, pid))
+		if (!revoke_reaped(&a->revoke, pid) && !modules_ended(a, pid) &&
+			!docker_ended(a, pid))
 			(void)server_reaped(&a->server, pid, ws);
 	if (pid < 0 && errno == ECHILD && a->stopping)
 		loop_stop(&a->loop, 0);
@@ -164,9 +173,9 @@ static void install_trust(const struct config *c)
  * In the child that loads the rest of the modules: nobody waits for half a
  * second without hardware virtualization. Until the redirect is there, what is
  * sent ends in the interface, and TCP tries again. The first question for a
- * name makes the child hurry.
+ * name makes the child hurry. Docker waits for its end.
  */
-static void finish_network(void *arg)
+static void finish_boot(void *arg)
 {
 	const struct agent *a = arg;
 	struct err err = {0};
@@ -174,6 +183,8 @@ static void finish_network(void *arg)
 	install_trust(&a->config);
 	if (net_redirect(&err) < 0)
 		log_error("no network: %s", err.text);
+	if (boot_docker(&err) < 0)
+		log_error("Docker's disk: %s", err.text);
 }
 
 /* A guest kernel without the modules still makes a sandbox. */
@@ -183,7 +194,7 @@ static void start_network(struct agent *a)
 
 	if (net_start(&a->net, &a->loop, &err) < 0)
 		log_error("no network: %s", err.text);
-	a->modules_fd = modules_load_rest(REDIRECT_MODULE, finish_network, a);
+	a->modules_fd = modules_load_rest(REDIRECT_MODULE, finish_boot, a);
 	stage("network");
 }
 
@@ -270,7 +281,24 @@ static void on_ping(void *arg)
 		a, &a->docker_full, DOCKER_DIR, "the disk for Docker is full");
 }
 
+/* The disks are mounted while the host makes up its mind about our HELLO. */
+static void on_greeted(void *arg)
+{
+	struct agent *a = arg;
+	struct err err = {0};
+
+	if (a->booted)
+		return;
+	a->booted = true;
+	if (boot_root(&err) < 0) {
+		log_error("boot: %s", err.text);
+		boot_undo();
+		system_power_off();
+	}
+}
+
 static const struct control_ops ops = {
+	.greeted = on_greeted,
 	.config = on_config,
 	.shutdown = on_shutdown,
 	.clock = on_clock,

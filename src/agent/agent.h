@@ -25,6 +25,7 @@ struct agent {
 	struct docker docker;
 	int modules_fd; /* of modules_load_rest(), for docker_init() */
 	struct timer stop_timer;
+	bool booted; /* boot_root() */
 	bool stopping;
 	bool forced;    /* SIGKILL was sent to all but Docker's daemons */
 	bool killed;    /* and to all */
@@ -32,7 +33,7 @@ struct agent {
 	bool docker_full;
 };
 
-/* After boot(): serves until the host ends it, then powers off. */
+/* After boot_kernel(): serves until the host ends it, then powers off. */
 _Noreturn void agent_run(struct agent *a);
 
 #endif

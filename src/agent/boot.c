@@ -17,7 +17,6 @@
 /* Names in the initramfs, whose root stays below the real one for good. */
 #define LOWER "/lower"
 #define UPPER "/upper"
-#define READ_AHEAD_KB "1024"
 #define NEW_ROOT "/root"
 
 #define NO_EXEC (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -117,21 +116,6 @@ static int mount_disk(const char *serial, const char *dst, const char *type,
 }
 
 /*
- * A fault in a library costs a request to the host, which is dear; a larger one
- * hardly more. What is read comes from the host's page cache.
- */
-static void read_far_ahead(const char *serial)
-{
-	_cleanup_free_ char *dev = find_disk(serial);
-	_cleanup_free_ char *path = xasprintf(
-		"/sys/block/%s/queue/read_ahead_kb", dev ? dev + 5 : "");
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
-		log_debug("%s: %d", path, errno);
-}
-
-/*
  * What the first command will read, whichever it is: the host fetches it while
  * the guest goes on booting. Templates without these files lose nothing.
  */
@@ -163,7 +147,6 @@ static int mount_root(struct err *err)
 {
 	int r;
 
-	read_far_ahead(DISK_ROOT);
 	r = mount_disk(DISK_ROOT, LOWER, "erofs", MS_RDONLY, NULL, err);
 	if (r == 0)
 		fetch_early();
@@ -179,21 +162,6 @@ static int mount_root(struct err *err)
 		"lowerdir=" LOWER ",upperdir=" UPPER "/upper,workdir=" UPPER
 		"/work,redirect_dir=on,index=off,xino=auto",
 		err);
-}
-
-static int mount_docker(struct err *err)
-{
-	static const char *const dirs[] = {
-		NEW_ROOT "/var", NEW_ROOT "/var/lib", NULL};
-	_cleanup_free_ char *dev = find_disk(DISK_DOCKER);
-
-	if (!dev)
-		return 0;
-	for (size_t i = 0; dirs[i]; i++)
-		if (mkdir(dirs[i], 0755) < 0 && errno != EEXIST)
-			return err_sys(err, errno, "mkdir %s", dirs[i]);
-	return mount_on(
-		dev, NEW_ROOT DOCKER_DIR, "ext4", MS_NOATIME, "discard", err);
 }
 
 /*
@@ -314,31 +282,66 @@ static int finish(struct err *err)
 	return r;
 }
 
-int boot(struct err *err)
+struct step {
+	const char *name;
+	int (*fn)(struct err *err);
+};
+
+static int run_steps(const struct step *steps, size_t n, struct err *err)
 {
-	static const struct {
-		const char *name;
-		int (*fn)(struct err *err);
-	} steps[] = {
-		{"modules", load_modules},
-		{"root", mount_root},
-		{"docker", mount_docker},
-		{"switch", switch_root},
-		{"mounts", finish},
-	};
-	int r;
+	int r = 0;
 
 	umask(0);
-	r = mount_early(err);
-	open_console();
-	log_debug("init at %llu ms", (unsigned long long)now_ms());
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++) {
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = steps[i].fn(err);
 		log_debug("%s at %llu ms", steps[i].name,
 			(unsigned long long)now_ms());
 	}
 	umask(022);
 	return r;
+}
+
+static int begin(struct err *err)
+{
+	int r = mount_early(err);
+
+	open_console();
+	return r;
+}
+
+int boot_kernel(struct err *err)
+{
+	static const struct step steps[] = {
+		{"init", begin},
+		{"modules", load_modules},
+	};
+
+	return run_steps(steps, ARRAY_SIZE(steps), err);
+}
+
+int boot_root(struct err *err)
+{
+	static const struct step steps[] = {
+		{"root", mount_root},
+		{"switch", switch_root},
+		{"mounts", finish},
+	};
+
+	return run_steps(steps, ARRAY_SIZE(steps), err);
+}
+
+int boot_docker(struct err *err)
+{
+	_cleanup_free_ char *dev = find_disk(DISK_DOCKER);
+
+	if (!dev)
+		return 0;
+	for (const char *const *d =
+			(const char *const[]){"/var", "/var/lib", NULL};
+		*d; d++)
+		if (mkdir(*d, 0755) < 0 && errno != EEXIST)
+			return err_sys(err, errno, "mkdir %s", *d);
+	return mount_on(dev, DOCKER_DIR, "ext4", MS_NOATIME, "discard", err);
 }
 
 static void sync_at(int dirfd, const char *path)

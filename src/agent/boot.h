@@ -17,7 +17,9 @@
 #define DOCKER_DIR "/var/lib/docker"
 
 /* 0, or -errno with text; there is nothing to go on with then. */
-int boot(struct err *err);
+int boot_kernel(struct err *err); /* modules: the host can be spoken to */
+int boot_root(struct err *err);   /* the sandbox's own root and its mounts */
+int boot_docker(struct err *err); /* DISK_DOCKER: few commands want it */
 /*
  * Everything that was written is on the disks, and they are read-only, when
  * this returns. Processes that still run are no obstacle.

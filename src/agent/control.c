@@ -95,6 +95,8 @@ static void send_hello(struct control *c)
 	r = r ? r : tlv_put_str(&b, AT_KERNEL, u.release);
 	r = r ? r : tlv_put_u64(&b, AT_UPTIME_MS, system_uptime_ms());
 	put(c, AF_HELLO, &b, r);
+	if (c->open)
+		c->ops->greeted(c->arg);
 }
 
 static void send_ready(struct control *c)

@@ -14,6 +14,8 @@
 struct control;
 
 struct control_ops {
+	/* HELLO is on its way. May be called again after a lost stream. */
+	void (*greeted)(void *arg);
 	/* 0, or -errno with text: then FAILED is sent. */
 	int (*config)(void *arg, const void *p, size_t len, struct err *err);
 	void (*shutdown)(void *arg, uint64_t timeout_ms);

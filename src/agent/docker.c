@@ -272,9 +272,14 @@ void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
 		return;
 	}
 	give_socket(d);
-	if (docker_any_restart(DOCKER_DIR "/containers"))
-		start(d);
-	if (!d->child)
-		await(d);
+	await(d);
 	listen_host(d);
+	if (modules_fd < 0)
+		docker_resume(d);
+}
+
+void docker_resume(struct docker *d)
+{
+	if (d->listen.active && docker_any_restart(DOCKER_DIR "/containers"))
+		start(d);
 }

@@ -41,6 +41,8 @@ struct docker {
  */
 void docker_init(struct docker *d, struct loop *l, const struct spawn_env *env,
 	struct net *net, int modules_fd);
+/* The modules and the disk are there: starts it if a container wants that. */
+void docker_resume(struct docker *d);
 /* True when pid was the child. */
 bool docker_reaped(struct docker *d, pid_t pid);
 /*

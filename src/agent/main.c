@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	}
 	/* COVE_LOG on the kernel's command line becomes our environment. */
 	log_init("cove-init", LOG_L_WARN);
-	if (boot(&err) < 0) {
+	if (boot_kernel(&err) < 0) {
 		log_error("boot: %s", err.text);
 		boot_undo();
 		system_power_off();

@@ -13,6 +13,12 @@
 #include <time.h>
 #include <x86intrin.h>
 
+/*
+ * Fast string instructions are the slowest way to copy there is when each byte
+ * of a rep movsb is emulated: without them the kernel takes a tenth fewer
+ * instructions to init, and programs copy and clear with plain moves.
+ */
+#define CPU_TCG "max,-erms,-fsrm"
 #define QEMU_PATH "/usr/bin/qemu-system-x86_64"
 
 /* Descriptor numbers inside the monitor. */
@@ -126,7 +132,7 @@ static void argv_machine(struct argv *a, const struct engine_config *cfg)
 		xstrdup("microvm,pit=off,pic=off,rtc=on,x-option-roms=off,"
 			"auto-kernel-cmdline=off,memory-backend=mem"));
 	argv_pair(a, "-accel", xstrdup(kvm ? "kvm" : "tcg,tb-size=256"));
-	argv_pair(a, "-cpu", xstrdup(kvm ? "host" : "max"));
+	argv_pair(a, "-cpu", xstrdup(kvm ? "host" : CPU_TCG));
 	argv_pair(a, "-smp", xasprintf("%u", cfg->cpus));
 	argv_pair(a, "-m", xasprintf("%lluM", mib));
 	argv_pair(a, "-object",

@@ -124,7 +124,7 @@ class Bare:
         argv = ["qemu-system-x86_64", "-M",
                 "microvm,pit=off,pic=off,rtc=on,x-option-roms=off,"
                 "auto-kernel-cmdline=off,memory-backend=mem",
-                "-accel", "tcg,tb-size=256", "-cpu", "max", "-smp", str(cpus),
+                "-accel", "tcg,tb-size=256", "-cpu", "max,-erms,-fsrm", "-smp", str(cpus),
                 "-m", mem, "-object",
                 f"memory-backend-memfd,id=mem,size={mem},share=on",
                 "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",

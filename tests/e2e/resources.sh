@@ -30,6 +30,8 @@ result $? "memory" "$mem MiB"
 size=$("$COVE" exec lim df -m --output=size / | tail -1 | tr -d ' ')
 [ "$size" -gt 800 ] && [ "$size" -le 1024 ]
 result $? "disk" "$size MiB"
+# Mounted after the first commands may run.
+wait_for 60 "$COVE" exec lim mountpoint -q /var/lib/docker
 size=$("$COVE" exec lim df -m --output=size /var/lib/docker | tail -1 | tr -d ' ')
 [ "$size" -gt 380 ] && [ "$size" -le 512 ]
 result $? "docker disk" "$size MiB"

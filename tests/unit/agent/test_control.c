@@ -21,6 +21,7 @@ static struct {
 	uint64_t timeout_ms;
 	uint64_t clock_ns;
 	unsigned int pings;
+	unsigned int greeted;
 } seen;
 
 static int on_config(void *arg, const void *p, size_t len, struct err *err)
@@ -47,7 +48,13 @@ static void on_ping(void *arg)
 	seen.pings++;
 }
 
+static void on_greeted(void *arg)
+{
+	seen.greeted++;
+}
+
 static const struct control_ops ops = {
+	.greeted = on_greeted,
 	.config = on_config,
 	.shutdown = on_shutdown,
 	.clock = on_clock,
