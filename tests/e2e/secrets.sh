@@ -38,12 +38,26 @@ END
 touch seen
 python3 server.py "$port" &
 server=$!
-trap 'kill $server; cleanup' EXIT
+h2=$((port + 1))
+cat >nginx.conf <<END
+daemon off; master_process off; pid nginx.pid; error_log nginx.log;
+events { worker_connections 64; }
+http { access_log off; client_body_temp_path .; proxy_temp_path .;
+fastcgi_temp_path .; uwsgi_temp_path .; scgi_temp_path .;
+server { listen 127.0.0.1:$h2 ssl http2; ssl_certificate srv.crt;
+ssl_certificate_key srv.key; location / {
+return 200 "\$http2 \$http_x_key"; } } }
+END
+[ "$(id -u)" != 0 ] || sed -i '1s/^/user root; /' nginx.conf
+nginx -c "$W/nginx.conf" -p "$W/" 2>/dev/null &
+nginx=$!
+trap 'kill $server $nginx; cleanup' EXIT
 url=https://host.cove.internal:$port
 C() { timeout 400 "$COVE" "$@" </dev/null 2>&1; }
 X() { C exec box "$@"; }
 
 C policy allow "host:$port" >/dev/null
+C policy allow "host:$h2" >/dev/null
 ok "a secret is set from a pipe" sh -c "printf %s '$real' | '$COVE' secret \
 	set-custom --host host.cove.internal --env MY_KEY --header X-Key"
 like "it is listed without its value" "$(C secret ls)" \
@@ -65,6 +79,16 @@ fetch('$url/node', {headers: {'X-Key': process.env.MY_KEY}})
 	.then(r => r.text()).then(t => process.stdout.write(t))")" ok
 is "both sent it" "$(tail -2 seen)" "/python $real
 /node $real"
+url2=https://host.cove.internal:$h2
+# shellcheck disable=SC2016
+is "curl over HTTP/2" \
+	"$(X sh -c "curl -sS -m 120 -H \"X-Key: \$MY_KEY\" $url2/curl")" \
+	"h2 $real"
+is "node over HTTP/2" "$(X node -e "
+const c = require('http2').connect('$url2'), r = c.request({':path': '/n',
+	'x-key': process.env.MY_KEY});
+r.on('data', d => process.stdout.write(d)).on('end', () => c.close());
+r.end()")" "h2 $real"
 X curl -sS -m 120 -H "X-Other: cove-secret-my-key" "$url/other" >/dev/null
 is "another field is not touched" "$(tail -1 seen)" "/other None"
 X curl -sS -m 120 -H "X-Key: mine" "$url/own" >/dev/null
