@@ -99,7 +99,8 @@ why=$(debian_root) || {
 	skip "Debian's smallest root" "$why"
 	plan_done
 }
-ok "import Debian's smallest root" "$COVE" template import "$DEBIAN_ROOT" deb
+ok "import Debian's smallest root" "$COVE" template import \
+	--skip-devices "$DEBIAN_ROOT" deb
 C create --name deb -T deb . >/dev/null
 like "it is Debian" "$(C exec deb cat /etc/os-release)" 'Debian GNU/Linux'
 is "its user is agent, in the shared directory" \
