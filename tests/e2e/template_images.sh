@@ -63,12 +63,8 @@ t.add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"
 t.add("etc/group", b"root:x:0:root\nnobody:x:65534:\n")
 t.add("bin/say", read("say-musl"), mode=0o755)
 image("musl", t, Cmd=["/bin/sh"], Env=["PATH=/bin:/sbin"])
-
-t = images.Tar()
-t.add("say", read("say-static"), mode=0o755)
-image("nouser", t, Entrypoint=["/say"], User="nosuchuser")
 X
-for i in scratch musl nouser; do
+for i in scratch musl; do
 	ok "import $i" "$COVE" template import "$i" "$i"
 done
 
@@ -83,8 +79,6 @@ is "what the caller says goes before" \
 status "the exit code is the program's" 3 \
 	timeout 300 "$COVE" run --name sc -T scratch -- a b
 C rm -f sc >/dev/null
-like "a user that the image lacks is told by name" "$(C run --rm -T nouser)" \
-	'nosuchuser'
 
 C create --name mu -T musl >/dev/null
 is "musl: a program with musl's loader runs" "$(C exec -e GREETING=x mu say 1)" \
