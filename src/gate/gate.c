@@ -103,6 +103,7 @@ int gate_open(struct gate *g, struct err *err)
 	list_init(&g->peers);
 	list_init(&g->limits);
 	g->used_fd = -1;
+	g->limits_fd = -1;
 	g->client.fd = -1;
 	g->uid = geteuid();
 	g->audit.fd = -1;
@@ -312,6 +313,7 @@ int gate_build(struct gate *g, struct err *err)
 
 	r = r ? r : watch_signals(g, err);
 	r = r ? r : audit_open(&g->audit, b->dir, b->name, err);
+	r = r ? r : limits_open(g, err);
 	r = r ? r : gate_set_policy(g, b->policy, err);
 	r = r ? r : open_used(g, err);
 	set_upstream(g);

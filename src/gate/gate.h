@@ -55,8 +55,10 @@ struct gate {
 	struct list streams; /* struct stream.link */
 	struct list queries; /* struct query.link: DNS streams */
 	struct list limits;  /* struct limit.link: see limit.h */
-	struct list ports;   /* struct port.link: see ports.h */
-	struct list peers;   /* struct peer.link: see peer.h */
+	int limits_fd;       /* where they are kept for the next gate */
+	uint32_t n_limit_lines;
+	struct list ports; /* struct port.link: see ports.h */
+	struct list peers; /* struct peer.link: see peer.h */
 	size_t n_peers;
 	size_t n_streams;
 	struct timer throttle; /* wakes streams that wait for tokens */

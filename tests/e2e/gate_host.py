@@ -326,6 +326,56 @@ check("a setting nobody understands denies",
       b"not understood" in p.get("far.test", 8080))
 p.stop()
 
+# A rule's quota outlives its gate, and nothing else does.
+def bounce(gate, n):
+    """Sends n bytes and takes them back; how many came."""
+    s = gate.dial("web.test", 7000)
+
+    def send():
+        try:
+            s.sendall(b"q" * n)
+        except OSError:
+            pass
+
+    t = threading.Thread(target=send)
+    t.start()
+    got = b""
+    try:
+        while len(got) < n + 7 and (d := s.recv(65536)):
+            got += d
+    except OSError:
+        pass
+    t.join()
+    return s, len(got) - 7
+
+
+few = "allow web.test quota=4000000 id=few\n" + LOOP
+q = Gate(few)
+s, n = bounce(q, 1000000)
+check("half of a rule's quota", n == 1000000, n)
+q.proc.kill()
+q.proc.wait()
+check("a killed gate ends its streams", read_all(s) in (b"", b"<reset>"))
+try:
+    q.connect("vsock.sock_3128")
+    check("without it nothing is taken", False)
+except OSError:
+    check("without it nothing is taken", True)
+q.start(few)
+s, n = bounce(q, 1500000)
+check("the next one counts on", n < 1500000, n)
+check("and denies in words", b"quota" in q.get("web.test", 8080))
+q.set_rules("allow web.test id=other\n" + LOOP)
+q.stop()
+q.start(few)
+s, n = bounce(q, 1000000)
+check("a rule that was gone begins anew", n == 1000000, n)
+q.stop()
+with open(q.dir + "/net/limits") as f:
+    kept = f.read().split()
+check("kept in one line", kept[0] == "few" and len(kept) == 2
+      and 2000000 <= int(kept[1]) < 2100000, kept)
+
 # Quota and rate.
 g.control(4, tlv(6, struct.pack("<Q", 1)))
 check("a used-up quota denies", b"quota" in g.get("web.test", 8080))
