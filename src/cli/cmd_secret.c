@@ -3,26 +3,12 @@
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/policy.h"
+#include "cli/secret.h"
 #include "cli/text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
-
-#define VALUE_MAX 8192u
-#define HOSTS_MAX 32u
-
-struct secret_opts {
-	bool help;
-	bool json;
-	bool quiet;
-	bool services;
-	const char *sandbox;
-	const char *env;
-	const char *header;
-	const char *hosts;
-	const char *placeholder;
-};
 
 static const struct opt opts[] = {
 	{"sandbox", 's', OPT_STR, offsetof(struct secret_opts, sandbox), "NAME",
@@ -36,6 +22,15 @@ static const struct opt opts[] = {
 		"set-custom: only in this field", 0, 0, NULL},
 	{"placeholder", 0, OPT_STR, offsetof(struct secret_opts, placeholder),
 		"TEXT", "set-custom: what the guest sees", 0, 0, NULL},
+	{"from", 0, OPT_STR, offsetof(struct secret_opts, from), "FILE",
+		"import: read this .env file, not the environment", 0, 0,
+		"file"},
+	{"all", 0, OPT_FLAG, offsetof(struct secret_opts, all), NULL,
+		"import: everything that is found, without asking", 0, 0, NULL},
+	{"force", 'f', OPT_FLAG, offsetof(struct secret_opts, force), NULL,
+		"import: replace what is set already", 0, 0, NULL},
+	{"dry-run", 0, OPT_FLAG, offsetof(struct secret_opts, dry_run), NULL,
+		"import: only say what would be set", 0, 0, NULL},
 	{"services", 0, OPT_FLAG, offsetof(struct secret_opts, services), NULL,
 		"ls: the services that are known", 0, 0, NULL},
 	{"quiet", 'q', OPT_FLAG, offsetof(struct secret_opts, quiet), NULL,
@@ -63,7 +58,7 @@ static void echo(bool on)
 static int read_value(const char *name, char **ret, struct err *err)
 {
 	bool person = isatty(STDIN_FILENO);
-	char *value = xcalloc(VALUE_MAX + 2, 1);
+	char *value = xcalloc(SECRET_VALUE_MAX + 2, 1);
 	size_t n = 0;
 	ssize_t got = 1;
 
@@ -71,8 +66,8 @@ static int read_value(const char *name, char **ret, struct err *err)
 		fprintf(stderr, "Value of %s: ", name);
 		echo(false);
 	}
-	while (n <= VALUE_MAX && got > 0) {
-		got = read(STDIN_FILENO, value + n, VALUE_MAX + 1 - n);
+	while (n <= SECRET_VALUE_MAX && got > 0) {
+		got = read(STDIN_FILENO, value + n, SECRET_VALUE_MAX + 1 - n);
 		n += got > 0 ? (size_t)got : 0;
 		if (person && n > 0 && value[n - 1] == '\n')
 			break;
@@ -83,14 +78,14 @@ static int read_value(const char *name, char **ret, struct err *err)
 	}
 	while (n > 0 && (value[n - 1] == '\n' || value[n - 1] == '\r'))
 		value[--n] = '\0';
-	if (n > 0 && n <= VALUE_MAX) {
+	if (n > 0 && n <= SECRET_VALUE_MAX) {
 		*ret = value;
 		return 0;
 	}
-	explicit_bzero(value, VALUE_MAX + 2);
+	explicit_bzero(value, SECRET_VALUE_MAX + 2);
 	free(value);
 	return n ? err_set(err, E2BIG, "a secret has at most %u bytes",
-			   VALUE_MAX)
+			   SECRET_VALUE_MAX)
 		 : err_set(err, EINVAL,
 			   "no value: type it, pipe it in, or name a variable "
 			   "with --env");
@@ -127,24 +122,35 @@ static json_t *split(const char *text)
 	return list;
 }
 
+int secret_body(const struct secret_opts *o, const char *name,
+	const char *value, json_t **ret, struct err *err)
+{
+	json_t *body = json_pack("{s:s, s:s}", "name", name, "value", value);
+
+	if (!body)
+		return err_set(err, EINVAL, "a secret must be UTF-8 text");
+	if (o->sandbox)
+		json_object_set_new(body, "sandbox", json_string(o->sandbox));
+	*ret = body;
+	return 0;
+}
+
 static int put(
 	const struct call *call, const char *name, bool custom, struct err *err)
 {
 	const struct secret_opts *o = call->opts;
 	const struct api api = {.cli = call->cli};
-	json_t *body, *answer = NULL;
+	json_t *body = NULL, *answer = NULL;
 	char *value = NULL;
 	int r = value_of(o, custom, name, &value, err);
 
 	if (r < 0)
 		return r;
-	body = json_pack("{s:s, s:s}", "name", name, "value", value);
+	r = secret_body(o, name, value, &body, err);
 	explicit_bzero(value, strlen(value));
 	free(value);
-	if (!body)
-		return err_set(err, EINVAL, "a secret must be UTF-8 text");
-	if (o->sandbox)
-		json_object_set_new(body, "sandbox", json_string(o->sandbox));
+	if (r < 0)
+		return r;
 	if (custom) {
 		json_object_set_new(body, "hosts", split(o->hosts));
 		json_object_set_new(body, "env", split(o->env));
@@ -286,31 +292,34 @@ static int run(const struct call *call)
 		r = set_custom(call, &err);
 	} else if (streq(verb, "set") && call->argc == 2) {
 		r = put(call, call->argv[1], false, &err);
+	} else if (streq(verb, "import")) {
+		r = secret_import(call, &err);
 	} else if (streq(verb, "rm") && call->argc > 1) {
 		r = 0;
 		for (int i = 1; i < call->argc && r == 0; i++)
 			r = drop(call, call->argv[i], &err);
 	} else {
 		return cli_usage(call->cli,
-			"secret set SERVICE, set-custom [NAME], ls, or rm "
-			"NAME...");
+			"secret set SERVICE, set-custom [NAME], import "
+			"[SERVICE...], ls, or rm NAME...");
 	}
 	return r < 0 ? cli_refuse(call->cli, &err) : CLI_OK;
 }
 
 const struct command cmd_secret = {
 	.name = "secret",
-	.args = "set|set-custom|ls|rm [NAME...]",
+	.args = "set|set-custom|import|ls|rm [NAME...]",
 	.help = "keep keys and tokens out of sandboxes that use them",
 	.about = "The guest's variable holds a placeholder; the gate puts the "
 		 "secret in its place, in requests to the service's hosts "
 		 "only. set reads the value from the terminal, a pipe or "
-		 "--env VAR. See docs/secrets.md.",
+		 "--env VAR; import takes what known services have in the "
+		 "environment or in a .env file. See docs/secrets.md.",
 	.opts = opts,
 	.n_opts = ARRAY_SIZE(opts),
 	.opts_size = sizeof(struct secret_opts),
 	.min_args = 1,
 	.max_args = -1,
-	.complete = "set set-custom ls rm",
+	.complete = "set set-custom import ls rm",
 	.run = run,
 };

@@ -63,6 +63,43 @@ ok "a secret is set from a pipe" sh -c "printf %s '$real' | '$COVE' secret \
 like "it is listed without its value" "$(C secret ls)" \
 	'my-key +custom +all +MY_KEY +host.cove.internal'
 is "no file holds it" "$(grep -rl "$real" "$COVE_HOME" --exclude-dir=cache)" ""
+
+# Import. Nothing that it says holds a value.
+imported() { env -i PATH="$PATH" HOME="$HOME" COVE_HOME="$COVE_HOME" \
+	COVE_LIBEXEC="$COVE_LIBEXEC" "$@" </dev/null 2>&1; }
+import="$COVE secret import"
+status "without a terminal it needs a word" 1 \
+	imported OPENAI_API_KEY="$real" $import
+like "which it names" "$(imported OPENAI_API_KEY="$real" $import)" "[-]-all"
+like "nothing to import" "$(imported $import --all)" "no variable of a known"
+like "a dry run" "$(imported GH_TOKEN="$real" $import --all --dry-run)" \
+	"^github: GH_TOKEN: would be set$"
+is "sets nothing" "$(C secret ls -q)" my-key
+is "a service from the environment" "$(imported OPENAI_API_KEY="$real" \
+	GH_TOKEN="$real" $import openai)" "openai: OPENAI_API_KEY: set"
+cat >.env <<END
+# keys of the test
+export ANTHROPIC_API_KEY="$real"
+OPENAI_API_KEY='other'   # another
+GROQ_API_KEY=cove-secret-groq
+MINE=1
+END
+is "all of a file, but what is set and what is a placeholder" \
+	"$(imported $import --from .env --all | sort)" \
+	"anthropic: ANTHROPIC_API_KEY: set
+openai: OPENAI_API_KEY: kept, as it is set (--force replaces it)"
+like "by force" "$(imported $import --from .env --force openai)" \
+	"^openai: OPENAI_API_KEY: replaced$"
+like "an unknown service" "$(imported $import nobody)" "no service 'nobody'"
+echo 'A="open' >broken.env
+like "a broken file names its line" \
+	"$(imported $import --from broken.env --all)" "broken.env: line 1 "
+is "three are set" "$(C secret ls -q | sort | tr '\n' ' ')" \
+	"anthropic my-key openai "
+is "no file holds them" "$(grep -rl "$real" "$COVE_HOME" \
+	--exclude-dir=cache)" ""
+C secret rm anthropic openai >/dev/null
+
 C create --name box shell >/dev/null
 # shellcheck disable=SC2016
 is "the guest has the placeholder" "$(X sh -c 'echo $MY_KEY')" \
