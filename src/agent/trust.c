@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/trust.h"
 
+#include "agent/jks.h"
 #include "base/fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,10 @@
 /* Debian and Alpine; Fedora; openSUSE. */
 static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"};
+
+/* Debian; Fedora. */
+static const char *const java_stores[] = {
+	"/etc/ssl/certs/java/cacerts", "/etc/pki/java/cacerts"};
 
 static char *below(const char *root, const char *path)
 {
@@ -79,16 +84,41 @@ static int add_to_bundle(const char *root, const char *cert, struct err *err)
 	return r < 0 ? err_sys(err, -r, "%s", name) : 0;
 }
 
+/* One that is not understood stays as it is: Java then trusts us not. */
+static int add_to_java(
+	const char *root, const char *name, const char *cert, struct err *err)
+{
+	_cleanup_free_ char *path = below(root, name);
+	_cleanup_free_ char *store = NULL;
+	_cleanup_(buf_done) struct buf b;
+	ssize_t n = fd_slurp_at(AT_FDCWD, path, JKS_MAX, &store);
+	int r;
+
+	buf_init(&b, JKS_MAX);
+	if (n < 0 || jks_add((const uint8_t *)store, (size_t)n, cert, &b) < 0)
+		return 0;
+	r = fd_replace_at(AT_FDCWD, path, buf_head(&b), buf_len(&b), 0644);
+	return r < 0 ? err_sys(err, -r, "%s", name) : 0;
+}
+
 /* OpenSSL looks a certificate up by the hash of its name. */
-static void link_hash(const char *root, const char *hash)
+static void add_link(const char *root, const char *name)
 {
 	_cleanup_free_ char *dir = below(root, "/etc/ssl/certs");
-	_cleanup_free_ char *path = xasprintf("%s/%s.0", dir, hash);
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
 
-	if (strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8 &&
-		symlink(TRUST_FILE, path) < 0 && errno != EEXIST &&
-		errno != ENOENT)
+	if (symlink(TRUST_FILE, path) < 0 && errno != EEXIST && errno != ENOENT)
 		(void)fprintf(stderr, "%s: %s\n", path, strerror(errno));
+}
+
+static void add_links(const char *root, const char *hash)
+{
+	_cleanup_free_ char *name = xasprintf("%s.0", hash);
+
+	if (strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8)
+		add_link(root, name);
+	/* For what gathers certificates itself: a Java that is installed. */
+	add_link(root, "cove.pem");
 }
 
 int trust_install(
@@ -98,7 +128,9 @@ int trust_install(
 
 	r = r ? r : add_to_bundle(root, cert, err);
 	if (r == 0)
-		link_hash(root, hash);
+		add_links(root, hash);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(java_stores); i++)
+		r = add_to_java(root, java_stores[i], cert, err);
 	return r;
 }
 

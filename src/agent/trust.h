@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * trust - the certificate authority of this install in the places where the
- * guest's tools look: the system's bundle and OpenSSL's directory, whatever the
- * distribution, and variables for those with a bundle of their own. The host
- * is trusted; the file system is the guest's and may be anything.
+ * guest's tools look: the system's bundle, OpenSSL's directory and Java's store,
+ * whatever the distribution, and variables for those with a bundle of their own.
+ * The host is trusted; the file system is the guest's and may be anything.
  */
 #ifndef AGENT_TRUST_H
 #define AGENT_TRUST_H
