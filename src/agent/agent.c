@@ -231,6 +231,8 @@ static int apply(struct agent *a, struct err *err)
 	/* The host may configure a second time. */
 	if (!a->net.loop)
 		start_network(a);
+	if (c->ssh_agent)
+		ssh_init(&a->ssh, &a->loop, &a->net, &who);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "agent/net.h"
 #include "agent/revoke.h"
 #include "agent/server.h"
+#include "agent/ssh.h"
 
 struct agent {
 	struct loop loop;
@@ -23,6 +24,7 @@ struct agent {
 	struct cgroup cgroup;
 	struct net net;
 	struct docker docker;
+	struct ssh ssh;
 	int modules_fd; /* of modules_load_rest(), for docker_init() */
 	struct timer stop_timer;
 	bool booted; /* boot_root() */

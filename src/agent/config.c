@@ -146,6 +146,8 @@ static int take_field(const struct tlv *t, struct config *c)
 		return take_str(t, AGENT_STR_MAX, &c->trust);
 	case AT_TRUST_HASH:
 		return take_str(t, 16, &c->trust_hash);
+	case AT_SSH_AGENT:
+		return tlv_u32(t, &c->ssh_agent);
 	case AT_ENV:
 		return take_env(t, &c->env);
 	case AT_ENTROPY:

@@ -26,6 +26,7 @@ struct config {
 	char *user;    /* default user or NULL */
 	char *trust;   /* PEM of an authority or NULL */
 	char *trust_hash;
+	uint32_t ssh_agent; /* 1: the host has one for us */
 	struct strv env;
 	struct mount_spec mounts[CONFIG_MOUNTS];
 	size_t n_mounts;

@@ -246,6 +246,14 @@ void net_relay(struct net *n, int app, int gate)
 	settle(f);
 }
 
+void net_dial(struct net *n, int fd, uint32_t port)
+{
+	if (n->n_flows < NET_FLOWS_MAX)
+		flow_new(n, fd, port, NULL, 0);
+	else
+		closep(&fd);
+}
+
 /* Where it wanted to go before the redirect; false: it was not redirected. */
 static bool original(int fd, bool v6, struct egress_head *h)
 {

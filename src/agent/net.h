@@ -35,6 +35,8 @@ struct net {
 
 /* Both are connected and become the flow's; it is counted already. */
 void net_relay(struct net *n, int app, int gate);
+/* Takes an accepted connection; opens a stream to that port of the host. */
+void net_dial(struct net *n, int fd, uint32_t port);
 /* net_in.c: listens for the gate. 0 or -errno. */
 int net_in_start(struct net *n);
 /* A stream of a published UDP port, counted already; taken over when 0. */

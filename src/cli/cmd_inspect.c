@@ -129,6 +129,8 @@ static void print_network(const json_t *sb)
 	line_size(sb, "net quota", "net_quota", "net_used");
 	if (json_is_true(json_object_get(sb, "ask")))
 		line("unknown", "targets wait for you: cove policy pending");
+	if (*jstr(sb, "ssh_agent"))
+		line("SSH agent", jstr(sb, "ssh_agent"));
 	json_array_foreach (json_object_get(sb, "ports"), i, it) {
 		_cleanup_free_ char *text = publish_text(it);
 

@@ -120,22 +120,33 @@ static int find_or_create(struct job *j, struct err *err)
 	return r;
 }
 
-/* Ports can be added to what is there. */
-static int publish(struct job *j, struct err *err)
+/* Takes body. */
+static int change(
+	struct job *j, const char *what, json_t *body, struct err *err)
 {
 	struct api api = {.cli = j->call->cli};
-	_cleanup_free_ char *path = NULL;
-	json_t *body;
-	int r;
+	_cleanup_free_ char *path =
+		sandbox_path(jstr(j->sandbox, "id"), what, err);
+	int r = -err->code;
 
-	if (j->opts->publish.n == 0)
-		return 0;
-	path = sandbox_path(jstr(j->sandbox, "id"), "/ports", err);
-	if (!path)
-		return -err->code;
-	body = json_pack("{s:O}", "publish", j->spec.publish);
-	r = api_call(&api, "POST", path, body, NULL, err);
+	if (path)
+		r = api_call(&api, "POST", path, body, NULL, err);
 	json_decref(body);
+	return r;
+}
+
+/* Ports can be added to what is there, and agents move. */
+static int join(struct job *j, struct err *err)
+{
+	int r = 0;
+
+	if (j->opts->publish.n)
+		r = change(j, "/ports",
+			json_pack("{s:O}", "publish", j->spec.publish), err);
+	if (r == 0 && j->opts->ssh_agent)
+		r = change(j, "/ssh-agent",
+			json_pack("{s:s}", "path", getenv("SSH_AUTH_SOCK")),
+			err);
 	return r;
 }
 
@@ -147,7 +158,7 @@ static int prepare(struct job *j, struct err *err)
 	if (r == 0 && j->created)
 		tell_cwd(&j->spec);
 	else if (r == 0)
-		r = publish(j, err);
+		r = join(j, err);
 	return r;
 }
 

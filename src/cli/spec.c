@@ -6,7 +6,10 @@
 #include "cli/text.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define SSH_VARIABLE "SSH_AUTH_SOCK"
 
 void spec_done(struct spec *s)
 {
@@ -115,6 +118,10 @@ static int check_opts(const struct run_opts *opts, struct err *err)
 		return err_set(err, EUSAGE,
 			"--engine: '%.40s' is not auto, kvm or qemu",
 			opts->engine);
+	if (opts->ssh_agent && !getenv(SSH_VARIABLE))
+		return err_set(err, EINVAL,
+			"--ssh-agent: " SSH_VARIABLE " is not set; start an "
+			"agent first: eval $(ssh-agent); ssh-add");
 	return opts->name ? name_check(opts->name, err) : 0;
 }
 
@@ -213,6 +220,8 @@ json_t *spec_json(
 	set_number(o, "net_quota", opts->net_quota);
 	if (opts->ask)
 		json_object_set_new(o, "ask", json_true());
+	if (opts->ssh_agent)
+		set_string(o, "ssh_agent", getenv(SSH_VARIABLE));
 	if (opts->publish.n)
 		json_object_set(o, "publish", s->publish);
 	set_string(o, "engine", opts->engine);
@@ -289,5 +298,10 @@ int spec_match(const struct spec *s, const struct run_opts *opts,
 				"--name, or remove it: cove rm %s",
 				jstr(sandbox, "name"), s->places[i].host,
 				jstr(sandbox, "name"));
+	if (opts->ssh_agent && !*jstr(sandbox, "ssh_agent"))
+		return err_set(err, EEXIST,
+			"sandbox '%s' was made without --ssh-agent; choose "
+			"another --name, or remove it: cove rm %s",
+			jstr(sandbox, "name"), jstr(sandbox, "name"));
 	return match_numbers(s, opts, sandbox, err);
 }

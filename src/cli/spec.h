@@ -32,6 +32,7 @@ struct run_opts {
 	const char *net_rate;
 	uint64_t net_quota;
 	bool ask;
+	bool ssh_agent;
 	bool json;
 	bool quiet;
 	/* run only */
@@ -97,6 +98,9 @@ struct run_opts {
 			SPEC_SIZE_MAX, NULL),                                 \
 		SPEC_OPT("ask", 0, OPT_FLAG, ask, NULL,                       \
 			"ask me about what no rule speaks of", 0, 0, NULL),   \
+		SPEC_OPT("ssh-agent", 0, OPT_FLAG, ssh_agent, NULL,           \
+			"let it sign with the keys of my SSH agent", 0, 0,    \
+			NULL),                                                \
 		SPEC_OPT("engine", 0, OPT_STR, engine, "ENGINE",              \
 			"auto, kvm or qemu; default auto", 0, 0,              \
 			"auto kvm qemu"),                                     \

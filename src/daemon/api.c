@@ -32,6 +32,7 @@ static const struct route routes[] = {
 		.query = {"source", "follow"}},
 	{"GET", "/v1/sandboxes/*/ports", api_ports_get},
 	{"POST", "/v1/sandboxes/*/ports", api_ports_change, .body = true},
+	{"POST", "/v1/sandboxes/*/ssh-agent", api_ssh_agent, .body = true},
 	{"GET", "/v1/templates", api_templates},
 	{"POST", "/v1/templates", api_template_make, .body = true},
 	{"GET", "/v1/templates/*", api_template_get},

@@ -55,6 +55,7 @@ void api_logs(struct request *rq);
 
 /* api_ports.c */
 void api_ports_get(struct request *rq);
+void api_ssh_agent(struct request *rq);
 void api_ports_change(struct request *rq);
 
 /* api_policy.c */

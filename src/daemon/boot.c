@@ -9,6 +9,7 @@
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/gate.h"
+#include "daemon/ssh.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -66,6 +67,7 @@ static void stop_listening(struct sandbox *sb)
 {
 	loop_unwatch(&sb->d->loop, &sb->ctl_listen);
 	closep(&sb->ctl_listen.fd);
+	ssh_close(sb);
 }
 
 int sandbox_listen(struct sandbox *sb, struct err *err)
@@ -91,7 +93,7 @@ int sandbox_listen(struct sandbox *sb, struct err *err)
 		closep(&fd);
 		return err_sys(err, -r, "listen on %s/%s", run, name);
 	}
-	return 0;
+	return ssh_open(sb, err);
 }
 
 /* An empty directory of its own for this run. */

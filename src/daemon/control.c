@@ -154,6 +154,10 @@ static int put_environment(
 	int r = put_env(b, t ? t->env : NULL);
 
 	r = r ? r : put_env(b, secrets);
+	if (r == 0 && sb->ssh)
+		r = tlv_put_str(b, AT_ENV, "SSH_AUTH_SOCK=" SSH_AGENT_SOCKET);
+	if (r == 0 && sb->ssh)
+		r = tlv_put_u32(b, AT_SSH_AGENT, 1);
 	return r ? r : put_env(b, sb->spec.env);
 }
 

@@ -531,6 +531,25 @@ void gate_answer(struct sandbox *sb, const char *target, uint16_t port,
 		MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+int gate_note(
+	struct sandbox *sb, const char *target, bool allow, const char *reason)
+{
+	_cleanup_(buf_done) struct buf b, body;
+
+	if (!sb->gate || sb->gate->ctl.fd < 0)
+		return -ENOTCONN;
+	buf_init(&b, GATE_CONTROL_MAX);
+	buf_init(&body, GATE_CONTROL_MAX - FRAME_HEAD);
+	(void)tlv_put_str(&body, GT_TARGET, target);
+	(void)tlv_put_u32(&body, GT_ALLOW, allow);
+	(void)tlv_put_str(&body, GT_TEXT, reason);
+	(void)frame_put(&b, GF_NOTE, buf_head(&body), buf_len(&body));
+	return send(sb->gate->ctl.fd, buf_head(&b), buf_len(&b),
+		       MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+		? -errno
+		: 0;
+}
+
 /* Of a gate that was adopted. What it does not have is opened. */
 static void on_ports(struct gate *g, const struct frame *f, int fds[], size_t n)
 {

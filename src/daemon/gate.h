@@ -30,6 +30,12 @@ void gate_push_keys(struct sandbox *sb);
 /* The person's answer to what waits for this target (ask.h). */
 void gate_answer(struct sandbox *sb, const char *target, uint16_t port,
 	bool udp, bool allow);
+/*
+ * Into its log, path "ssh-agent": 0 when the gate was told, -errno when there
+ * is none or it does not listen. target and reason are plain words.
+ */
+int gate_note(
+	struct sandbox *sb, const char *target, bool allow, const char *reason);
 /* The published ports changed. */
 void gate_push_ports(struct sandbox *sb);
 

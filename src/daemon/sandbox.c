@@ -277,6 +277,13 @@ static char *spec_text(const struct spec *s)
 	return text;
 }
 
+int sandbox_save_spec(struct sandbox *sb, struct err *err)
+{
+	free(sb->row.spec);
+	sb->row.spec = spec_text(&sb->spec);
+	return sandbox_save(sb, err);
+}
+
 int sandbox_create(struct daemon *d, struct spec *spec, struct sandbox **ret,
 	struct err *err)
 {

@@ -65,6 +65,7 @@ struct control;
 struct docker;
 struct gate;
 struct ports;
+struct ssh;
 struct asks;
 
 struct sandbox {
@@ -90,6 +91,7 @@ struct sandbox {
 	struct control *ctl;     /* NULL: no guest is talking */
 	struct gate *gate;       /* NULL: it has no network */
 	struct docker *docker;   /* its socket on the host */
+	struct ssh *ssh;         /* NULL: no SSH agent; see ssh.h */
 	struct ports *ports;     /* NULL: not read yet; see ports.h */
 	struct asks *asks;       /* NULL: nothing was asked; see ask.h */
 	struct proc_id gate_id;  /* of an earlier coved, to be adopted */
@@ -156,6 +158,8 @@ char *sandbox_workdir(struct sandbox *sb);
 int sandbox_set_state(struct sandbox *sb, enum sandbox_state state,
 	const char *reason, struct err *err);
 int sandbox_save(struct sandbox *sb, struct err *err);
+/* The little of its spec that may change. */
+int sandbox_save_spec(struct sandbox *sb, struct err *err);
 /* Adds the console's last lines to a text about the engine. */
 void sandbox_add_console(struct sandbox *sb, struct err *err);
 void sandbox_notify(struct sandbox *sb, enum sandbox_note note);

@@ -35,6 +35,8 @@ static const struct field spec_fields[] = {
 		INT64_MAX},
 	{"net_quota", FIELD_U64, offsetof(struct raw, s.quota), 0, INT64_MAX},
 	{"ask", FIELD_BOOL, offsetof(struct raw, s.ask)},
+	{"ssh_agent", FIELD_STR, offsetof(struct raw, s.ssh_agent), 0,
+		AGENT_PATH_MAX - 1},
 	{"publish", FIELD_JSON, offsetof(struct raw, publish),
 		.json = JSON_ARRAY},
 	{"engine", FIELD_STR, offsetof(struct raw, s.engine), 0, 32},
@@ -61,6 +63,7 @@ void spec_done(struct spec *s)
 	free(s->name);
 	free(s->template);
 	free(s->engine);
+	free(s->ssh_agent);
 	json_decref(s->env);
 	*s = (struct spec){0};
 }
@@ -201,7 +204,7 @@ json_t *spec_json(const struct spec *s)
 				w->read_only));
 	}
 	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:b, s:O, s:I, s:I, s:I, s:b, s:o}",
+			 " s:b, s:O, s:I, s:I, s:I, s:b, s:o, s:s}",
 		"name", s->name ? json_string(s->name) : json_null(),
 		"template", s->template, "engine", s->engine, "workspaces", ws,
 		"cpus", (json_int_t)s->cpus, "memory", (json_int_t)s->memory,
@@ -211,5 +214,6 @@ json_t *spec_json(const struct spec *s)
 		"env", s->env, "net_rate_up", (json_int_t)s->rate_up,
 		"net_rate_down", (json_int_t)s->rate_down, "net_quota",
 		(json_int_t)s->quota, "ask", s->ask, "publish",
-		publish_json(s->publish, s->n_publish));
+		publish_json(s->publish, s->n_publish), "ssh_agent",
+		s->ssh_agent ? s->ssh_agent : "");
 }

@@ -61,8 +61,9 @@ struct spec {
 	uint64_t timeout_ms; /* 0 = none */
 	uint64_t rate_up;    /* of the network, bytes a second; 0 = none */
 	uint64_t rate_down;
-	uint64_t quota; /* bytes both ways; 0 = none */
-	bool ask;       /* what no rule speaks of waits for the person */
+	uint64_t quota;  /* bytes both ways; 0 = none */
+	bool ask;        /* what no rule speaks of waits for the person */
+	char *ssh_agent; /* the socket on the host; NULL or "": none */
 	struct publish *publish;
 	size_t n_publish;
 	bool remove;

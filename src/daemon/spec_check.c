@@ -4,6 +4,7 @@
 
 #include "daemon/names.h"
 #include "daemon/ports.h"
+#include "daemon/ssh.h"
 
 #include "base/opt.h"
 #include "wire/agent.h"
@@ -202,6 +203,8 @@ int spec_check(const struct spec *s, const struct host *host,
 		r = check_workspaces(s, paths, err);
 	if (r == 0)
 		r = ports_check(s->publish, s->n_publish, err);
+	if (r == 0)
+		r = ssh_check(s->ssh_agent, err);
 	return r;
 }
 

@@ -317,10 +317,11 @@ int store_update(struct store *s, const struct row *r, struct err *err)
 {
 	return run(s, err, "save the sandbox",
 		"UPDATE sandbox SET state = ?, reason = ?, digest = ?,"
-		" kernel = ?, engine = ?, started_ns = ?, fresh = ?"
-		" WHERE id = ?",
-		"tttttiit", r->state, r->reason, r->digest, r->kernel,
-		r->engine, (int64_t)r->started_ns, (int64_t)r->fresh, r->id);
+		" kernel = ?, engine = ?, started_ns = ?, fresh = ?,"
+		" spec = ? WHERE id = ?",
+		"tttttiitt", r->state, r->reason, r->digest, r->kernel,
+		r->engine, (int64_t)r->started_ns, (int64_t)r->fresh, r->spec,
+		r->id);
 }
 
 int store_delete(struct store *s, const char *id, struct err *err)

@@ -96,6 +96,36 @@ static int set_ports(struct gate *g, const struct frame *f, int *fds, size_t n)
 	return r < 0 ? r : reply(g, GF_DONE, NULL);
 }
 
+/* What coved did for the guest beside us; the log is one. */
+static int take_note(struct gate *g, const struct frame *f)
+{
+	struct tlv_iter it = tlv_iter(f->p, f->len);
+	_cleanup_free_ char *target = NULL, *text = NULL;
+	uint32_t allow = 0;
+	struct tlv t;
+	int r = 0;
+
+	while (r == 0 && (r = tlv_next(&it, &t)) > 0) {
+		r = 0;
+		if (t.tag == GT_TARGET && !target)
+			r = tlv_str(&t, 256, &target);
+		else if (t.tag == GT_TEXT && !text)
+			r = tlv_str(&t, 256, &text);
+		else if (t.tag == GT_ALLOW)
+			r = tlv_u32(&t, &allow);
+	}
+	if (r < 0 || !target || !text)
+		return -EBADMSG;
+	audit_write(&g->audit,
+		&(struct audit_entry){.proto = "unix",
+			.target = target,
+			.path = "ssh-agent",
+			.verdict = allow ? "allow" : "deny",
+			.rule = "",
+			.reason = text});
+	return reply(g, GF_DONE, NULL);
+}
+
 static int on_record(struct gate *g, const struct buf *in, int *fds, size_t n)
 {
 	struct err err = {0};
@@ -125,6 +155,8 @@ static int on_record(struct gate *g, const struct buf *in, int *fds, size_t n)
 		return set_ports(g, &f, fds, n);
 	case GF_PORTS_TAKE:
 		return ports_give(g, g->client.fd);
+	case GF_NOTE:
+		return take_note(g, &f);
 	case GF_ANSWER:
 		r = ask_answer(g, f.p, f.len);
 		return r < 0 ? r : reply(g, GF_DONE, NULL);

@@ -107,6 +107,7 @@ enum agent_tag {
 	AT_AGENT_USER = 75, /* str: default user of exec ("agent") */
 	AT_TRUST = 76,      /* str, PEM: an authority for the system's bundle */
 	AT_TRUST_HASH = 77, /* str, 8 hex digits: its name in OpenSSL's way */
+	AT_SSH_AGENT = 78,  /* u32 1: listen on SSH_AGENT_SOCKET */
 };
 
 /* Inside AT_MOUNT. */
@@ -117,6 +118,9 @@ enum agent_mount_tag {
 };
 #define AMF_RO 1u
 #define AMF_FILE 2u /* the export is one file, not a directory */
+
+/* In the guest; leads to PORT_SSH. */
+#define SSH_AGENT_SOCKET "/run/ssh-agent.sock"
 
 #define EX_TTY 1u
 #define EX_STDIN 2u    /* keep stdin open; otherwise /dev/null */

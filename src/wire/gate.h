@@ -19,6 +19,8 @@
  *   KEYS     comes with one descriptor, a file with GK_*: the signer and the
  *            secrets of this sandbox. The gate wipes the file when it has read
  *            it. DONE, or FAILED leaves the old ones.
+ *   NOTE     GT_TARGET GT_ALLOW GT_TEXT: goes into the log, path "ssh-agent".
+ *            DONE
  *   EVENT    from the gate, unasked: GT_EVENT GT_TEXT
  */
 #ifndef WIRE_GATE_H
@@ -39,6 +41,7 @@ enum gate_frame {
 	GF_ASK = 9,
 	GF_ANSWER = 10,
 	GF_KEYS = 11,
+	GF_NOTE = 12,
 };
 
 enum gate_tag {

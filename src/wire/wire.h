@@ -19,6 +19,7 @@
 #define PORT_SHARE 1026u   /* guest listens: cove-devices revokes caches */
 #define PORT_INBOUND 1027u /* guest listens: published ports */
 #define PORT_DOCKER 1028u  /* guest listens: the Docker socket of the guest */
+#define PORT_SSH 1029u     /* guest dials coved: the SSH agent */
 #define PORT_DNS 53u       /* guest dials the gate */
 #define PORT_EGRESS 3128u  /* guest dials the gate */
 
