@@ -50,14 +50,36 @@ t "root that removes the redirect has no network" "timed out" \
 	"$(get -m 3 "$url")"
 C stop net >/dev/null
 t "a restarted guest has it again" hello-from "$(get "$url")"
-gate=$(for p in /proc/[0-9]*; do
-	[ "$(readlink "$p/exe")" = "$(readlink -f "$COVE_LIBEXEC/cove-gate")" ] &&
-		grep -qs "$T" "$p/environ" && basename "$p"
-done)
+gates() {
+	for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/exe")" = \
+			"$(readlink -f "$COVE_LIBEXEC/cove-gate")" ] &&
+			grep -qs "$T" "$p/environ" && basename "$p"
+	done
+}
+gate=$(gates)
 t "one gate runs" "^[0-9]*$" "$gate"
+C exec net python3 -uc "
+import socket
+s = socket.create_connection(('host.cove.internal', $port))
+s.sendall(b'GET /')
+print('open')
+try: print(s.recv(1))
+except OSError as e: print(e)" >"$T/stream" &
+stream=$!
+wait_for 60 grep -q open "$T/stream"
+another() { [ -n "$(gates)" ] && [ "$(gates)" != "$gate" ]; }
+killed=$(awk '{ print int($1 * 100) }' /proc/uptime)
 kill -9 "$gate"
+ok "another one runs" wait_for 20 another
+echo "# begun $((($(awk '{ print $22 }' "/proc/$(gates)/stat") - killed) * 10)) ms" \
+	"after the other one was killed"
+wait "$stream"
+t "an open connection ended with it" "b''\\|reset" "$(cat "$T/stream")"
 t "a killed gate is replaced" hello-from \
 	"$(get --retry 8 --retry-all-errors --retry-delay 1 "$url")"
+t "by one that denies what was denied" "no rule allows it" \
+	"$(get http://10.1.2.3/)"
 C daemon stop >/dev/null
 t "it goes on under a new coved" hello-from "$(get "$url")"
 C policy deny "host:$port" >/dev/null
