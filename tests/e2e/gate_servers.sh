@@ -251,6 +251,7 @@ fi
 # ---- the person's SSH agent ----
 
 finger=$(ssh-keygen -lf "$T/keys/agent.pub" | cut -d' ' -f2)
+finger=${finger//+/[+]} # it becomes part of patterns
 is "SSH_AUTH_SOCK is set" "$(X printenv SSH_AUTH_SOCK)" /run/ssh-agent.sock
 is "its socket is the user's" "$(X stat -c '%U %a' /run/ssh-agent.sock)" \
 	"agent 600"
@@ -404,7 +405,7 @@ is "the search finds what is there" "$(grep -rlq cove-secret-api-key \
 	"$COVE_HOME" --exclude-dir=cache --include='disk.img' && echo yes)" yes
 is "nor in the environment of a process" "$(C exec -u root box sh -c \
 	"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\n' |
-		grep -c '^.*${real:0:10}.*${real:10}'")" 0
+		grep -c '${real:0:9}[${real:9:1}]${real:10}'")" 0
 
 # ---- PostgreSQL ----
 
