@@ -41,10 +41,11 @@ for name in web git db api tun registry speed; do
 done
 mount --bind "$T/hosts" /etc/hosts
 mkdir "$T/git" "$T/www" "$T/keys" "$T/pg"
-# sshd and postgres want to be somebody else than root; this one is we.
+# sshd and postgres want to be somebody else than root; this one is we. In a
+# subshell or the background: what is killed there is the program itself.
 { echo "git:x:1000:1000::$T/git:/bin/sh" && cat /etc/passwd; } >"$T/passwd"
 mount --bind "$T/passwd" /etc/passwd
-as_user() { unshare -U --map-user=1000 --map-group=1000 "$@"; }
+as_user() { exec unshare -U --map-user=1000 --map-group=1000 "$@"; }
 chmod 755 "$T"
 
 cd "$T/keys" || exit 1
@@ -115,8 +116,8 @@ postgres_start() {
 	bin=$(ls -d {"$DEBS/host",}/usr/lib/postgresql/*/bin 2>/dev/null |
 		head -1)
 	echo pass-of-the-test >"$T/keys/pw"
-	as_user "$bin/initdb" -N -U pg -A scram-sha-256 \
-		--pwfile="$T/keys/pw" -D "$T/pg" >/dev/null || return
+	(as_user "$bin/initdb" -N -U pg -A scram-sha-256 \
+		--pwfile="$T/keys/pw" -D "$T/pg") >/dev/null || return
 	echo "host all all all scram-sha-256" >>"$T/pg/pg_hba.conf"
 	as_user "$bin/postgres" -D "$T/pg" -k "$T/pg" \
 		-c listen_addresses=93.184.216.12 -c ssl=on -c fsync=off \
