@@ -62,11 +62,10 @@ static void sha1_block(struct sha1 *s)
 {
 	uint32_t w[80], v[5];
 
-	for (unsigned t = 0; t < 80; t++)
-		w[t] = t < 16
-			? get_be32(s->block + 4 * t)
-			: rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16],
-				  1);
+	for (unsigned t = 0; t < 16; t++)
+		w[t] = get_be32(s->block + 4 * t);
+	for (unsigned t = 16; t < 80; t++)
+		w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
 	memcpy(v, s->h, sizeof(v));
 	for (unsigned t = 0; t < 80; t++) {
 		uint32_t a = rotate(v[0], 5) + mix(t, v[1], v[2], v[3]) + v[4] +
