@@ -283,7 +283,11 @@ static void on_ping(void *arg)
 		a, &a->docker_full, DOCKER_DIR, "the disk for Docker is full");
 }
 
-/* The disks are mounted while the host makes up its mind about our HELLO. */
+/*
+ * The disks are mounted while the host makes up its mind about our HELLO. Only
+ * then is the file server heard (it waits in the queue of the port): the child
+ * that answers it must be born with the sandbox's root.
+ */
 static void on_greeted(void *arg)
 {
 	struct agent *a = arg;
@@ -297,6 +301,8 @@ static void on_greeted(void *arg)
 		boot_undo();
 		system_power_off();
 	}
+	if (revoke_start(&a->revoke) < 0)
+		log_error("cannot serve the file server");
 }
 
 static const struct control_ops ops = {
@@ -324,7 +330,9 @@ static int listen_all(struct agent *a)
 	r = r ? r
 	      : server_init(&a->server, &a->loop, fd, &a->env, on_resume, a);
 	r = r ? r : vsock_listen(PORT_SHARE, &fd);
-	return r ? r : revoke_init(&a->revoke, &a->loop, fd, &a->env);
+	if (r == 0)
+		revoke_init(&a->revoke, &a->loop, fd, &a->env);
+	return r;
 }
 
 static int watch_signals(struct agent *a)

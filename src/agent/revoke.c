@@ -144,12 +144,16 @@ static void on_listen(struct loop *l, struct watch *w, uint32_t events)
 	r->child = MAX(pid, 0);
 }
 
-int revoke_init(struct revoke *r, struct loop *l, int listen_fd,
+void revoke_init(struct revoke *r, struct loop *l, int listen_fd,
 	const struct spawn_env *env)
 {
 	*r = (struct revoke){.loop = l, .env = *env, .listen_fd = listen_fd};
 	r->env.cgroup_fd = -1;
-	return loop_watch(l, &r->watch, listen_fd, EPOLLIN, on_listen);
+}
+
+int revoke_start(struct revoke *r)
+{
+	return loop_watch(r->loop, &r->watch, r->listen_fd, EPOLLIN, on_listen);
 }
 
 bool revoke_reaped(struct revoke *r, pid_t pid)

@@ -19,9 +19,14 @@ struct revoke {
 	pid_t child; /* 0: none */
 };
 
-/* Takes listen_fd over. 0 or -errno. */
-int revoke_init(struct revoke *r, struct loop *l, int listen_fd,
+/* Takes listen_fd over. */
+void revoke_init(struct revoke *r, struct loop *l, int listen_fd,
 	const struct spawn_env *env);
+/*
+ * Answers from now on, callers that wait already included. Its children live
+ * on in the root directory of this moment. 0 or -errno.
+ */
+int revoke_start(struct revoke *r);
 bool revoke_reaped(struct revoke *r, pid_t pid);
 
 /*

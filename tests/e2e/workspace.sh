@@ -34,6 +34,12 @@ mkdir "$W/d" && echo x >"$W/d/x"
 g ls "$W/d" >/dev/null
 rm -r "$W/d" && mkdir "$W/d" && echo y >"$W/d/y"
 is "a directory replaced on the host" "$(g ls "$W/d")" y
+# The child that takes caches back was once born before the switch of roots.
+is "every process of the guest has the sandbox's root" "$(root sh -c '
+	for p in /proc/[0-9]*; do
+		[ -z "$(tr -d "\0" 2>/dev/null <"$p/cmdline")" ] ||
+			[ "$p/root/." -ef / ] || cat "$p/cmdline"
+	done')" ""
 g sh -c "echo from-guest >'$W/g'"
 is "a guest file on the host" "$(cat "$W/g")" from-guest
 is "its owner on the host is the caller" "$(stat -c %u:%g "$W/g")" "$(id -u):$(id -g)"
