@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SSH_VARIABLE "SSH_AUTH_SOCK"
-
 void spec_done(struct spec *s)
 {
 	for (size_t i = 0; i < s->n_places; i++)
@@ -118,9 +116,9 @@ static int check_opts(const struct run_opts *opts, struct err *err)
 		return err_set(err, EUSAGE,
 			"--engine: '%.40s' is not auto, kvm or qemu",
 			opts->engine);
-	if (opts->ssh_agent && !getenv(SSH_VARIABLE))
+	if (opts->ssh_agent && !getenv("SSH_AUTH_SOCK"))
 		return err_set(err, EINVAL,
-			"--ssh-agent: " SSH_VARIABLE " is not set; start an "
+			"--ssh-agent: SSH_AUTH_SOCK is not set; start an "
 			"agent first: eval $(ssh-agent); ssh-add");
 	return opts->name ? name_check(opts->name, err) : 0;
 }
@@ -221,7 +219,7 @@ json_t *spec_json(
 	if (opts->ask)
 		json_object_set_new(o, "ask", json_true());
 	if (opts->ssh_agent)
-		set_string(o, "ssh_agent", getenv(SSH_VARIABLE));
+		set_string(o, "ssh_agent", getenv("SSH_AUTH_SOCK"));
 	if (opts->publish.n)
 		json_object_set(o, "publish", s->publish);
 	set_string(o, "engine", opts->engine);

@@ -13,13 +13,14 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#define QEMU_PATH "/usr/bin/qemu-system-x86_64"
+
 /*
  * Fast string instructions are the slowest way to copy there is when each byte
  * of a rep movsb is emulated: without them the kernel takes a tenth fewer
  * instructions to init, and programs copy and clear with plain moves.
  */
 #define CPU_TCG "max,-erms,-fsrm"
-#define QEMU_PATH "/usr/bin/qemu-system-x86_64"
 
 /* Descriptor numbers inside the monitor. */
 enum {

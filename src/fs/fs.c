@@ -20,6 +20,7 @@ const struct fs_config fs_config_default = {
 	.n_workers = 1,
 	.timeout_ms = 0,
 	.lease_ms = 30000,
+	.settle_ms = 5000,
 };
 
 static uint32_t fd_budget(uint32_t asked)

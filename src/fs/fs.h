@@ -43,11 +43,13 @@ struct fs_config {
 	uint32_t timeout_ms;
 	/* Validity while the watcher and the guest's agent take changes back. */
 	uint32_t lease_ms;
+	/* How long fs_settle() waits for an agent that acknowledges nothing. */
+	uint32_t settle_ms;
 	/* Descriptors the server may hold; 0 takes what RLIMIT_NOFILE leaves. */
 	uint32_t max_fds;
 };
 
-/* 1000:1000, 1 worker, timeout 0 ms, lease 30 s. */
+/* 1000:1000, 1 worker, timeout 0 ms, lease 30 s, settle 5 s. */
 extern const struct fs_config fs_config_default;
 
 /*
@@ -112,11 +114,11 @@ int fs_restore(struct fs *fs, const void *p, size_t len);
  * guest must find that the guest knows the change. So before host bytes are
  * passed on into the guest, ask fs_settle(): true means pass them on. False
  * means hold them: fn(arg) is called once, from the loop, when the guest has
- * acknowledged everything that was pending at this moment, or after
- * FS_SETTLE_MS at most. The share stream's own bytes are never held.
+ * acknowledged everything that was pending at this moment, or when nothing was
+ * acknowledged for settle_ms, or after five times that. From then on nobody
+ * waits until the agent has caught up. The share stream's own bytes are never
+ * held.
  */
-#define FS_SETTLE_MS 1000u
-
 typedef void fs_settled_fn(void *arg);
 
 int fs_watch(struct fs *fs, struct loop *loop, struct err *err);

@@ -2,6 +2,7 @@
 #include "fs/watch.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include <errno.h>
 #include <string.h>
 
@@ -35,6 +36,9 @@ static void waiter_gives_up(struct loop *l, struct timer *t)
 	struct watcher *w = container_of(t, struct watcher, timer);
 
 	/* No leases and no waiting until the agent has caught up. */
+	log_warn("share: the guest does not answer; for up to %u s it may "
+		 "see files as they were",
+		w->fs->config.lease_ms / 1000);
 	w->lagging = true;
 	update_leasing(w);
 	waiter_release(w);
@@ -47,8 +51,9 @@ static void waiter_progress(struct watcher *w)
 		return;
 	if (w->acked >= w->waiter_seq && !w->rescan)
 		waiter_release(w);
-	else if (now_ms() - w->waiter_since_ms < 5 * FS_SETTLE_MS)
-		loop_timer(w->loop, &w->timer, FS_SETTLE_MS, waiter_gives_up);
+	else if (now_ms() - w->waiter_since_ms < 5 * w->fs->config.settle_ms)
+		loop_timer(w->loop, &w->timer, w->fs->config.settle_ms,
+			waiter_gives_up);
 }
 
 bool fs_settle(struct fs *fs, fs_settled_fn *fn, void *arg)
@@ -62,7 +67,8 @@ bool fs_settle(struct fs *fs, fs_settled_fn *fn, void *arg)
 		return true;
 	if (!w->waiter) {
 		w->waiter_since_ms = now_ms();
-		loop_timer(w->loop, &w->timer, FS_SETTLE_MS, waiter_gives_up);
+		loop_timer(w->loop, &w->timer, w->fs->config.settle_ms,
+			waiter_gives_up);
 	}
 	w->waiter = fn;
 	w->waiter_arg = arg;

@@ -187,7 +187,6 @@ int http_proxy_put_end(struct buf *out, const struct buf *trailer)
 	while (left > 0) {
 		const char *lf = memchr(s, '\n', left);
 		size_t n = lf ? (size_t)(lf - s) + 1 : left;
-
 		const char *colon = memchr(s, ':', n);
 
 		if (lf && colon && http_trailer_ok(s, (size_t)(colon - s)))
