@@ -468,8 +468,8 @@ int main(void)
 		IN_SCENE(test_own_changes_are_not),
 		IN_SCENE(test_hard_links_have_no_lease),
 		IN_SCENE(test_settle),
-		cmocka_unit_test_setup_teardown(test_settle_gives_up,
-			open_impatient, close_scene),
+		cmocka_unit_test_setup_teardown(
+			test_settle_gives_up, open_impatient, close_scene),
 		IN_SCENE(test_agent_that_only_says_so),
 		IN_SCENE(test_agent_that_lies),
 		IN_SCENE(test_lost_events),
