@@ -56,7 +56,6 @@ static int plain_path(const struct request *r, char *dst, size_t size)
 	const struct http_head h = {.base = r->target,
 		.target = {0, (uint32_t)r->target_len},
 		.form = HTTP_FORM_ORIGIN};
-
 	int e;
 
 	if (r->target_len == 1 && r->target[0] == '*')
