@@ -111,9 +111,7 @@ static void print_rules(const json_t *answer)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (json_object_get(answer, "rules"), i, it) {
 		const char *sandbox = jstr(it, "sandbox");
 
@@ -150,9 +148,7 @@ static void print_log(const json_t *answer)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (json_object_get(answer, "entries"), i, it) {
 		_cleanup_free_ char *target = xasprintf(
 			"%s:%" PRIu64, jstr(it, "target"), ju64(it, "port"));

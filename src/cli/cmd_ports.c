@@ -32,9 +32,7 @@ static void print(const json_t *answer)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (json_object_get(answer, "ports"), i, it) {
 		uint64_t number = ju64(it, "host_port");
 		_cleanup_free_ char *host = xasprintf("%" PRIu64, number);

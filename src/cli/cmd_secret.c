@@ -223,9 +223,7 @@ static void print_list(const json_t *list, bool services)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (list, i, it) {
 		_cleanup_free_ char *env = joined(json_object_get(it, "env"));
 		_cleanup_free_ char *hosts =

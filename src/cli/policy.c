@@ -147,9 +147,7 @@ void policy_print_pending(const json_t *answer)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (json_object_get(answer, "pending"), i, it) {
 		_cleanup_free_ char *target = xasprintf(
 			"%s:%" PRIu64, jstr(it, "target"), ju64(it, "port"));

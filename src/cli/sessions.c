@@ -143,9 +143,7 @@ static void print_table(const json_t *list)
 	const json_t *it;
 	size_t i;
 
-	table_init(&t, ARRAY_SIZE(heads));
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		table_cell(&t, heads[i]);
+	table_heads(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach (list, i, it) {
 		const json_t *status = json_object_get(it, "status");
 		_cleanup_free_ char *id = xasprintf("%" PRIu64, ju64(it, "id"));

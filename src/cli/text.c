@@ -117,6 +117,13 @@ void table_cell(struct table *t, const char *cell)
 	t->cells[t->n++] = text_safe(cell ? cell : "");
 }
 
+void table_heads(struct table *t, const char *const *heads, size_t n)
+{
+	table_init(t, n);
+	for (size_t i = 0; i < n; i++)
+		table_cell(t, heads[i]);
+}
+
 /* Characters, which is columns for all that appears in names and paths. */
 static size_t width(const char *s)
 {

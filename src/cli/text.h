@@ -25,6 +25,8 @@ struct table {
 };
 
 void table_init(struct table *t, size_t columns);
+/* The same with a first row of n heads. */
+void table_heads(struct table *t, const char *const *heads, size_t n);
 void table_done(struct table *t);
 /* Copies the cell; NULL counts as "". Cells fill rows from the left. */
 void table_cell(struct table *t, const char *cell);

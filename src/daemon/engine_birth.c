@@ -2,7 +2,6 @@
 /* The message and the descriptors a child is born with (wire/birth.h). */
 #include "daemon/engine_internal.h"
 
-#include "base/paths.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -96,19 +95,10 @@ int birth_spawn(const struct birth *b, const char *program_name,
 	const char *log_path, spawn_record_fn *record, void *arg,
 	struct proc_id *ret_id, int *ret_pidfd, struct err *err)
 {
-	const char *argv[] = {program_name, NULL};
-	_cleanup_free_ char *program = NULL;
-	_cleanup_close_ int log_fd = -1;
 	_cleanup_close_ int parent = -1;
 	_cleanup_close_ int child = -1;
 	int sv[2], r;
 
-	r = paths_program(program_name, &program, err);
-	if (r < 0)
-		return r;
-	log_fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (log_fd < 0)
-		return err_sys(err, errno, "create %s", log_path);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_sys(err, errno, "socketpair");
 	parent = sv[0];
@@ -117,13 +107,6 @@ int birth_spawn(const struct birth *b, const char *program_name,
 		parent, buf_head(&b->msg), buf_len(&b->msg), b->fds, b->n_fds);
 	if (r < 0)
 		return err_sys(err, -r, "configure %s", program_name);
-	return spawn_child(&(struct spawn){.path = program,
-				   .argv = argv,
-				   .stdin_fd = -1,
-				   .stdout_fd = -1,
-				   .stderr_fd = log_fd,
-				   .fds = {child},
-				   .to = {BIRTH_FD},
-				   .n_fds = 1},
-		record, arg, ret_id, ret_pidfd, err);
+	return spawn_program(program_name, child, log_path, O_TRUNC, record,
+		arg, ret_id, ret_pidfd, err);
 }

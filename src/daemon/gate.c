@@ -275,27 +275,11 @@ static int record(void *arg, const struct proc_id *id, struct err *err)
 static int spawn_gate(struct sandbox *sb, int child, struct proc_id *ret_id,
 	int *ret_pidfd, struct err *err)
 {
-	const char *argv[] = {"cove-gate", NULL};
 	_cleanup_free_ char *run = sandbox_run_dir(sb);
 	_cleanup_free_ char *log = xasprintf("%s/gate.log", run);
-	_cleanup_free_ char *program = NULL;
-	_cleanup_close_ int log_fd = -1;
-	int r = paths_program(argv[0], &program, err);
 
-	if (r < 0)
-		return r;
-	log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (log_fd < 0)
-		return err_sys(err, errno, "%s", log);
-	return spawn_child(&(struct spawn){.path = program,
-				   .argv = argv,
-				   .stdin_fd = -1,
-				   .stdout_fd = -1,
-				   .stderr_fd = log_fd,
-				   .fds = {child},
-				   .to = {BIRTH_FD},
-				   .n_fds = 1},
-		record, sb, ret_id, ret_pidfd, err);
+	return spawn_program("cove-gate", child, log, O_APPEND, record, sb,
+		ret_id, ret_pidfd, err);
 }
 
 /* The listener is there before the child runs, so this does not wait. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/spawn.h"
 
+#include "base/paths.h"
+#include "wire/birth.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -135,4 +137,29 @@ int spawn_child(const struct spawn *sp, spawn_record_fn *record, void *arg,
 	*ret_id = id;
 	*ret_pidfd = pidfd;
 	return 0;
+}
+
+int spawn_program(const char *name, int birth_sock, const char *log,
+	int log_flags, spawn_record_fn *record, void *arg,
+	struct proc_id *ret_id, int *ret_pidfd, struct err *err)
+{
+	const char *argv[] = {name, NULL};
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int log_fd = -1;
+	int r = paths_program(name, &path, err);
+
+	if (r < 0)
+		return r;
+	log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC | log_flags, 0600);
+	if (log_fd < 0)
+		return err_sys(err, errno, "create %s", log);
+	return spawn_child(&(struct spawn){.path = path,
+				   .argv = argv,
+				   .stdin_fd = -1,
+				   .stdout_fd = -1,
+				   .stderr_fd = log_fd,
+				   .fds = {birth_sock},
+				   .to = {BIRTH_FD},
+				   .n_fds = 1},
+		record, arg, ret_id, ret_pidfd, err);
 }

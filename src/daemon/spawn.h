@@ -41,5 +41,12 @@ typedef int spawn_record_fn(
  */
 int spawn_child(const struct spawn *sp, spawn_record_fn *record, void *arg,
 	struct proc_id *ret_id, int *ret_pidfd, struct err *err);
+/*
+ * A program of ours that is told everything over the socket at BIRTH_FD
+ * (wire/birth.h); its messages go to the file log, opened with log_flags.
+ */
+int spawn_program(const char *name, int birth_sock, const char *log,
+	int log_flags, spawn_record_fn *record, void *arg,
+	struct proc_id *ret_id, int *ret_pidfd, struct err *err);
 
 #endif

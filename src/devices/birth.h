@@ -10,12 +10,6 @@
 #include "base/err.h"
 #include "wire/birth.h"
 
-struct birth_export {
-	int fd; /* O_PATH */
-	char *name;
-	uint32_t flags;
-};
-
 /* Descriptors are -1 when they were not given. */
 struct birth {
 	char *name;

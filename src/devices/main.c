@@ -8,31 +8,8 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/opt.h"
 #include "jail/jail.h"
 #include <malloc.h>
-#include <stdio.h>
-
-struct options {
-	bool help;
-	bool version;
-};
-
-static const struct opt table[] = {
-	{"help", 'h', OPT_FLAG, offsetof(struct options, help), NULL,
-		"Show this help"},
-	{"version", 0, OPT_FLAG, offsetof(struct options, version), NULL,
-		"Show the version"},
-};
-
-static int usage(FILE *to, int status)
-{
-	(void)fputs("usage: cove-devices (started by coved)\n\n", to);
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		(void)fprintf(
-			to, "  --%-10s %s\n", table[i].name, table[i].help);
-	return status;
-}
 
 static int serve(struct server *s, struct err *err)
 {
@@ -52,21 +29,11 @@ static int serve(struct server *s, struct err *err)
 int main(int argc, char **argv)
 {
 	_cleanup_free_ struct server *s = xnew(struct server);
-	struct options o = {0};
 	struct err err = {0};
-	int n, dashdash;
+	int r = birth_arguments("cove-devices", argc, argv);
 
-	if (opt_parse(table, ARRAY_SIZE(table), &o, argc - 1, argv + 1, false,
-		    &n, &dashdash, &err) < 0 ||
-		n) {
-		(void)fprintf(stderr, "cove-devices: %s\n",
-			err.code ? err.text : "takes no arguments");
-		return usage(stderr, 2);
-	}
-	if (o.help)
-		return usage(stdout, 0);
-	if (o.version)
-		return printf("cove-devices %s\n", COVE_VERSION) < 0;
+	if (r >= 0)
+		return r;
 	log_init("cove-devices", LOG_L_INFO);
 	/* Workers allocate little: one heap for all keeps us small. */
 	(void)mallopt(M_ARENA_MAX, 1);

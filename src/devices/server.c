@@ -11,10 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define FS_QUEUES 1u
-/* Descriptors for everything but files: connections, devices, the rest. */
-#define FDS_RESERVED (VSOCK_CONNS + 256u)
-
 static size_t given_fds(const struct birth *b, int *fds)
 {
 	const int all[] = {b->fs_sock, b->vsock_sock, b->vsock_listen,
@@ -76,88 +72,22 @@ static void vsock_gone(struct vhu *v)
 	one_gone(container_of(v, struct server, vhu_vsock));
 }
 
-/*
- * The agent listens on PORT_SHARE once it has said hello or serves an exec:
- * then the file server gets its stream for taking caches back. Refused or
- * broken, the next connection is the next try.
- */
-static void on_opened(void *arg, bool from_guest, uint32_t port)
-{
-	struct server *s = arg;
-	int fd;
-
-	if (port != (from_guest ? PORT_CONTROL : PORT_EXEC) ||
-		vsock_locals(s->vsock))
-		return;
-	fd = vsock_connect_local(s->vsock, PORT_SHARE);
-	if (fd >= 0)
-		fs_share(s->fs, fd);
-}
-
-static void on_settled(void *arg)
-{
-	struct server *s = arg;
-
-	vsock_release(s->vsock);
-}
-
-/* What a program on the host changed is known inside before its bytes are. */
-static bool on_hold(void *arg)
-{
-	struct server *s = arg;
-
-	return !fs_settle(s->fs, on_settled, s);
-}
-
-static uint32_t fs_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 512;
-	if (lim.rlim_max / 2 < FDS_RESERVED)
-		return (uint32_t)lim.rlim_max / 2;
-	return (uint32_t)MIN(lim.rlim_max - FDS_RESERVED, (rlim_t)1 << 20);
-}
-
-static unsigned worker_count(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return (unsigned)MIN(MAX(n, 2L), (long)FS_DEV_WORKERS);
-}
-
-static int build_fs(struct server *s, struct err *err)
+static int build_share(struct server *s, struct err *err)
 {
 	struct birth *b = &s->birth;
-	struct fs_config cfg = fs_config_default;
+	const struct share_config c = {
+		.guest_uid = b->guest_uid,
+		.guest_gid = b->guest_gid,
+		.n_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L),
+		.exports = b->exports,
+		.n_exports = b->n_exports,
+	};
 	int r;
 
-	cfg.guest_uid = b->guest_uid;
-	cfg.guest_gid = b->guest_gid;
-	cfg.n_workers = worker_count();
-	cfg.max_fds = fs_descriptors();
-	r = fs_new(&cfg, &s->fs, err);
-	for (size_t i = 0; r == 0 && i < b->n_exports; i++)
-		r = fs_export(s->fs, b->exports[i].name,
-			TAKE_FD(b->exports[i].fd), b->exports[i].flags, err);
-	r = r ? r : fs_watch(s->fs, &s->loop, err);
-	if (r < 0)
-		return r;
-	r = fs_dev_new(s->fs, SHARE_TAG, FS_QUEUES, cfg.n_workers, &s->fs_dev);
-	return r < 0 ? err_sys(err, -r, "file system device") : 0;
-}
-
-static int build_vsock(struct server *s, struct err *err)
-{
-	const struct vsock_hooks hooks = {on_opened, on_hold, s};
-	int r = vsock_new(
-		&s->loop, s->birth.vsock_listen, s->birth.run_dir, &s->vsock);
-
-	if (r < 0)
-		return err_sys(err, -r, "vsock device");
-	vsock_set_hooks(s->vsock, &hooks);
-	return 0;
+	s->share.loop = &s->loop;
+	r = share_directories(&s->share, &c, err);
+	return r ? r
+		 : share_streams(&s->share, b->vsock_listen, b->run_dir, err);
 }
 
 static int attach(struct server *s, struct vhu *v, int *sock, struct vdev *d,
@@ -209,15 +139,14 @@ int server_build(struct server *s, struct err *err)
 {
 	int r = build_loop(s, err);
 
-	r = r ? r : build_fs(s, err);
-	r = r ? r : build_vsock(s, err);
+	r = r ? r : build_share(s, err);
 	r = r ? r : build_console(s, err);
 	r = r ? r
-	      : attach(s, &s->vhu_fs, &s->birth.fs_sock, fs_dev_vdev(s->fs_dev),
-			fs_gone, err);
+	      : attach(s, &s->vhu_fs, &s->birth.fs_sock,
+			fs_dev_vdev(s->share.fs_dev), fs_gone, err);
 	r = r ? r
 	      : attach(s, &s->vhu_vsock, &s->birth.vsock_sock,
-			vsock_dev(s->vsock), vsock_gone, err);
+			vsock_dev(s->share.vsock), vsock_gone, err);
 	if (r == 0 && !s->front_ends)
 		r = err_set(err, EINVAL, "no front end was given");
 	return r;
@@ -237,10 +166,7 @@ void server_done(struct server *s)
 		vhu_done(&s->vhu_vsock);
 	if (s->console.loop)
 		console_done(&s->console);
-	fs_dev_free(s->fs_dev);
-	if (s->fs)
-		fs_free(s->fs);
-	vsock_free(s->vsock);
+	share_done(&s->share);
 	birth_done(&s->birth);
 	if (s->has_loop)
 		loop_done(&s->loop);

@@ -9,16 +9,12 @@
 #include "devices/birth.h"
 #include "devices/console.h"
 #include "devices/vhu.h"
-#include "fs/fs.h"
-#include "virtio/fs_dev.h"
-#include "virtio/vsock.h"
+#include "virtio/share.h"
 
 struct server {
 	struct loop loop;
 	struct birth birth;
-	struct fs *fs;
-	struct fs_dev *fs_dev;
-	struct vsock *vsock;
+	struct share share;
 	struct vhu vhu_fs;
 	struct vhu vhu_vsock;
 	struct console console;

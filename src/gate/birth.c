@@ -5,17 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
-static int read_field(struct birth *b, const struct tlv *t, struct birth_fds *p)
+static int read_field(void *arg, const struct tlv *t, struct birth_fds *p)
 {
-	uint32_t version;
+	struct birth *b = arg;
 
 	switch (t->tag) {
-	case BT_VERSION:
-		return tlv_u32(t, &version) < 0 || version != WIRE_VERSION
-			? -EPROTO
-			: 0;
 	case BT_NAME:
-		return b->name ? -EBADMSG : tlv_str(t, 255, &b->name);
+		return birth_str(t, 255, &b->name);
 	case BT_GATE_EGRESS:
 		return birth_claim(t, p, &b->egress);
 	case BT_GATE_DNS:
@@ -37,9 +33,9 @@ static int read_field(struct birth *b, const struct tlv *t, struct birth_fds *p)
 	case BT_GATE_RATE_DOWN:
 		return tlv_u64(t, &b->rate_down);
 	case BT_GATE_PROXY:
-		return b->proxy ? -EBADMSG : tlv_str(t, 1024, &b->proxy);
+		return birth_str(t, 1024, &b->proxy);
 	case BT_GATE_NO_PROXY:
-		return b->no_proxy ? -EBADMSG : tlv_str(t, 4096, &b->no_proxy);
+		return birth_str(t, 4096, &b->no_proxy);
 	case BT_GATE_ASK:
 		return tlv_u32(t, &b->ask);
 	case BT_GATE_QUOTA:
@@ -49,24 +45,8 @@ static int read_field(struct birth *b, const struct tlv *t, struct birth_fds *p)
 	}
 }
 
-static int read_all(struct birth *b, struct tlv_iter it, struct birth_fds *p)
-{
-	struct tlv t;
-	int r;
-
-	while ((r = tlv_next(&it, &t)) > 0) {
-		r = read_field(b, &t, p);
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
-
 int birth_receive(struct birth *b, int sock, struct err *err)
 {
-	_cleanup_birth_fds_ struct birth_fds p = {.n = 0};
-	_cleanup_free_ uint8_t *msg = xcalloc(BIRTH_MAX, 1);
-	ssize_t n;
 	int r;
 
 	*b = (struct birth){.egress = -1,
@@ -77,15 +57,9 @@ int birth_receive(struct birth *b, int sock, struct err *err)
 		.keys = -1,
 		.roots = {-1, -1},
 		.run = -1};
-	n = sock_recv_fds(sock, msg, BIRTH_MAX, p.fd, FD_PASS_MAX, &p.n);
-	if (n <= 0)
-		return err_sys(err, n ? (int)-n : EPIPE,
-			"no configuration on descriptor %d: cove-gate is "
-			"started by coved",
-			sock);
-	r = read_all(b, tlv_iter(msg, (size_t)n), &p);
+	r = birth_read(sock, "cove-gate", read_field, b, err);
 	if (r < 0)
-		return err_sys(err, -r, "bad configuration message");
+		return r;
 	if (!b->name || b->egress < 0 || b->dns < 0 || b->control < 0 ||
 		b->dir < 0 || b->policy < 0 || b->run < 0)
 		return err_set(

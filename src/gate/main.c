@@ -7,34 +7,11 @@
 #include "gate/gate.h"
 
 #include "base/log.h"
-#include "base/opt.h"
 #include "jail/jail.h"
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
 
 #define HEAP_SPARE (1 << 20)
-
-struct options {
-	bool help;
-	bool version;
-};
-
-static const struct opt table[] = {
-	{"help", 'h', OPT_FLAG, offsetof(struct options, help), NULL,
-		"Show this help"},
-	{"version", 0, OPT_FLAG, offsetof(struct options, version), NULL,
-		"Show the version"},
-};
-
-static int usage(FILE *to, int status)
-{
-	(void)fputs("usage: cove-gate (started by coved)\n\n", to);
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		(void)fprintf(
-			to, "  --%-10s %s\n", table[i].name, table[i].help);
-	return status;
-}
 
 /*
  * Buffers come and go with every event: a megabyte stays, so that the kernel
@@ -64,21 +41,11 @@ static int serve(struct gate *g, struct err *err)
 int main(int argc, char **argv)
 {
 	_cleanup_free_ struct gate *g = xnew(struct gate);
-	struct options o = {0};
 	struct err err = {0};
-	int n, dashdash;
+	int r = birth_arguments("cove-gate", argc, argv);
 
-	if (opt_parse(table, ARRAY_SIZE(table), &o, argc - 1, argv + 1, false,
-		    &n, &dashdash, &err) < 0 ||
-		n) {
-		(void)fprintf(stderr, "cove-gate: %s\n",
-			err.code ? err.text : "takes no arguments");
-		return usage(stderr, 2);
-	}
-	if (o.help)
-		return usage(stdout, 0);
-	if (o.version)
-		return printf("cove-gate %s\n", COVE_VERSION) < 0;
+	if (r >= 0)
+		return r;
 	log_init("cove-gate", LOG_L_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
 	keep_heap();

@@ -13,11 +13,6 @@ static int bad(struct err *err, const char *what)
 	return err_set(err, EBADMSG, "birth message: bad %s", what);
 }
 
-static int take_str(const struct tlv *t, size_t max, char **ret)
-{
-	return *ret ? -EBADMSG : tlv_str(t, max, ret);
-}
-
 static int parse_disk_field(
 	struct birth_fds *b, const struct tlv *t, struct config_disk *d)
 {
@@ -61,37 +56,13 @@ static int parse_disk(
 	return r < 0 || d->fd < 0 ? -EBADMSG : 0;
 }
 
-static int parse_export(
-	struct birth_fds *b, const struct tlv *t, struct vmm_config *c)
+static int parse_field(void *arg, const struct tlv *t, struct birth_fds *b)
 {
-	struct tlv_iter it = tlv_iter(t->p, t->len);
-	struct config_export *e = &c->export[c->n_exports];
-	struct tlv f;
-	int r;
+	struct vmm_config *c = arg;
 
-	if (c->n_exports == BIRTH_EXPORTS)
-		return -EBADMSG;
-	*e = (struct config_export){.fd = -1};
-	c->n_exports++;
-	while ((r = tlv_next(&it, &f)) > 0) {
-		if (f.tag == BE_FD)
-			r = birth_claim(&f, b, &e->fd);
-		else if (f.tag == BE_NAME)
-			r = take_str(&f, AGENT_NAME_MAX, &e->name);
-		else if (f.tag == BE_FLAGS)
-			r = tlv_u32(&f, &e->flags);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 || e->fd < 0 || !e->name ? -EBADMSG : 0;
-}
-
-static int parse_field(
-	struct birth_fds *b, const struct tlv *t, struct vmm_config *c)
-{
 	switch (t->tag) {
 	case BT_NAME:
-		return take_str(t, 255, &c->name);
+		return birth_str(t, 255, &c->name);
 	case BT_VMM_KVM:
 		return birth_claim(t, b, &c->kvm);
 	case BT_VMM_KERNEL:
@@ -99,7 +70,7 @@ static int parse_field(
 	case BT_VMM_INITRD:
 		return birth_claim(t, b, &c->initrd);
 	case BT_VMM_CMDLINE:
-		return take_str(t, CMDLINE_MAX - 1, &c->cmdline);
+		return birth_str(t, CMDLINE_MAX - 1, &c->cmdline);
 	case BT_VMM_MEMORY:
 		return tlv_u64(t, &c->memory);
 	case BT_VMM_CPUS:
@@ -123,7 +94,7 @@ static int parse_field(
 	case BT_CONSOLE_LOG:
 		return birth_claim(t, b, &c->console_log);
 	case BT_EXPORT:
-		return parse_export(b, t, c);
+		return birth_export(t, b, c->export, &c->n_exports);
 	case BT_GUEST_UID:
 		return tlv_u32(t, &c->guest_uid);
 	case BT_GUEST_GID:
@@ -149,21 +120,6 @@ static int check(const struct vmm_config *c, struct err *err)
 	return 0;
 }
 
-static int parse(struct birth_fds *b, const uint8_t *msg, size_t len,
-	struct vmm_config *c, struct err *err)
-{
-	struct tlv_iter it = tlv_iter(msg, len);
-	struct tlv t;
-	int r;
-
-	while ((r = tlv_next(&it, &t)) > 0) {
-		if (parse_field(b, &t, c) < 0)
-			return err_set(err, EBADMSG,
-				"birth message: bad field %u", t.tag);
-	}
-	return r < 0 ? bad(err, "encoding") : check(c, err);
-}
-
 static struct vmm_config empty(void)
 {
 	return (struct vmm_config){.kvm = -1,
@@ -183,17 +139,10 @@ static struct vmm_config empty(void)
 
 int config_receive(int sock, struct vmm_config *ret, struct err *err)
 {
-	_cleanup_free_ uint8_t *msg = xcalloc(1, BIRTH_MAX);
-	_cleanup_birth_fds_ struct birth_fds b = {.n = 0};
 	struct vmm_config c = empty();
-	ssize_t n =
-		sock_recv_fds(sock, msg, BIRTH_MAX, b.fd, FD_PASS_MAX, &b.n);
-	int r;
+	int r = birth_read(sock, "cove-vmm", parse_field, &c, err);
 
-	if (n < 0)
-		return err_sys(err, (int)-n,
-			"cannot read the birth message on descriptor %d", sock);
-	r = parse(&b, msg, (size_t)n, &c, err);
+	r = r ? r : check(&c, err);
 	if (r < 0)
 		config_done(&c);
 	else
@@ -211,10 +160,7 @@ void config_done(struct vmm_config *c)
 		closep(fds[i]);
 	for (size_t i = 0; i < c->n_disks; i++)
 		closep(&c->disk[i].fd);
-	for (size_t i = 0; i < c->n_exports; i++) {
-		closep(&c->export[i].fd);
-		free(TAKE_PTR(c->export[i].name));
-	}
+	birth_exports_done(c->export, &c->n_exports);
 	free(TAKE_PTR(c->name));
 	free(TAKE_PTR(c->cmdline));
 }

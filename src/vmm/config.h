@@ -16,12 +16,6 @@ struct config_disk {
 	bool read_only;
 };
 
-struct config_export {
-	int fd;
-	char *name;
-	uint32_t flags; /* AMF_RO, AMF_FILE */
-};
-
 struct vmm_config {
 	char *name;
 	int kvm;
@@ -40,7 +34,7 @@ struct vmm_config {
 	int status;      /* -1: none */
 	int state;       /* of a snapshot; -1: boot */
 	int state_ram;
-	struct config_export export[BIRTH_EXPORTS];
+	struct birth_export export[BIRTH_EXPORTS];
 	size_t n_exports; /* 0: no fs device */
 	uint32_t guest_uid;
 	uint32_t guest_gid;

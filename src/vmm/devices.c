@@ -8,77 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define FS_QUEUES 1u
-/* Descriptors for everything but files: connections, devices, the rest. */
-#define FDS_RESERVED (VSOCK_CONNS + 256u)
-
-/*
- * The agent listens on PORT_SHARE once it has said hello or serves an exec:
- * then the file server gets its stream for taking caches back. Refused or
- * broken, the next connection is the next try.
- */
-static void on_opened(void *arg, bool from_guest, uint32_t port)
-{
-	struct devices *d = arg;
-	int fd;
-
-	if (!d->fs || port != (from_guest ? PORT_CONTROL : PORT_EXEC) ||
-		vsock_locals(d->vsock))
-		return;
-	fd = vsock_connect_local(d->vsock, PORT_SHARE);
-	if (fd >= 0)
-		fs_share(d->fs, fd);
-}
-
-static void on_settled(void *arg)
-{
-	struct devices *d = arg;
-
-	vsock_release(d->vsock);
-}
-
-/* What a program on the host changed is known inside before its bytes are. */
-static bool on_hold(void *arg)
-{
-	struct devices *d = arg;
-
-	return d->fs && !fs_settle(d->fs, on_settled, d);
-}
-
-static uint32_t fs_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 512;
-	if (lim.rlim_max / 2 < FDS_RESERVED)
-		return (uint32_t)lim.rlim_max / 2;
-	return (uint32_t)MIN(lim.rlim_max - FDS_RESERVED, (rlim_t)1 << 20);
-}
-
-static unsigned worker_count(const struct vmm_config *cfg)
-{
-	return MIN(MAX(cfg->cpus, 2u), FS_DEV_WORKERS);
-}
-
-static int open_share(
-	struct devices *d, struct vmm_config *cfg, struct err *err)
-{
-	struct fs_config fc = fs_config_default;
-	int r;
-
-	fc.guest_uid = cfg->guest_uid;
-	fc.guest_gid = cfg->guest_gid;
-	fc.n_workers = worker_count(cfg);
-	fc.max_fds = fs_descriptors();
-	r = fs_new(&fc, &d->fs, err);
-	for (size_t i = 0; r == 0 && i < cfg->n_exports; i++) {
-		struct config_export *e = &cfg->export[i];
-		r = fs_export(d->fs, e->name, TAKE_FD(e->fd), e->flags, err);
-	}
-	return r ? r : fs_watch(d->fs, d->loop, err);
-}
-
 static int add_disks(struct devices *d, const struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
@@ -96,27 +25,24 @@ static int add_disks(struct devices *d, const struct vmm_config *cfg,
 static int add_streams(struct devices *d, const struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
-	const struct vsock_hooks hooks = {on_opened, on_hold, d};
-	int r = vsock_new(d->loop, cfg->vsock_listen, cfg->run_dir, &d->vsock);
+	int r = share_streams(&d->share, cfg->vsock_listen, cfg->run_dir, err);
 
-	if (r < 0)
-		return err_sys(err, -r, "cannot make the vsock device");
-	vsock_set_hooks(d->vsock, &hooks);
-	return mmio_add(bank, bus, vsock_dev(d->vsock), err);
+	return r ? r : mmio_add(bank, bus, vsock_dev(d->share.vsock), err);
 }
 
 static int add_share(struct devices *d, struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)
 {
-	int r = open_share(d, cfg, err);
+	const struct share_config c = {
+		.guest_uid = cfg->guest_uid,
+		.guest_gid = cfg->guest_gid,
+		.n_cpus = cfg->cpus,
+		.exports = cfg->export,
+		.n_exports = cfg->n_exports,
+	};
+	int r = share_directories(&d->share, &c, err);
 
-	if (r < 0)
-		return r;
-	r = fs_dev_new(
-		d->fs, SHARE_TAG, FS_QUEUES, worker_count(cfg), &d->fs_dev);
-	if (r < 0)
-		return err_sys(err, -r, "cannot make the file device");
-	return mmio_add(bank, bus, fs_dev_vdev(d->fs_dev), err);
+	return r ? r : mmio_add(bank, bus, fs_dev_vdev(d->share.fs_dev), err);
 }
 
 int devices_attach(struct devices *d, struct vmm_config *cfg,
@@ -124,7 +50,8 @@ int devices_attach(struct devices *d, struct vmm_config *cfg,
 {
 	int r;
 
-	*d = (struct devices){.loop = bank->loop};
+	*d = (struct devices){
+		.loop = bank->loop, .share = {.loop = bank->loop}};
 	r = add_disks(d, cfg, bank, bus, err);
 	if (r == 0 && (cfg->vsock_listen >= 0 || cfg->run_dir >= 0))
 		r = add_streams(d, cfg, bank, bus, err);
@@ -149,7 +76,7 @@ int devices_save(struct devices *d, struct snapshot_device *to, struct err *err)
 	if (to->id != VIRTIO_ID_FS)
 		return 0;
 	buf_init(&b, SNAPSHOT_EXTRA_MAX);
-	r = fs_save(d->fs, &b);
+	r = fs_save(d->share.fs, &b);
 	if (r == 0) {
 		to->extra_len = (uint32_t)buf_len(&b);
 		to->extra = xcalloc(1, to->extra_len + 1u);
@@ -166,7 +93,7 @@ int devices_restore(
 
 	if (from->id != VIRTIO_ID_FS)
 		return 0;
-	r = fs_restore(d->fs, from->extra, from->extra_len);
+	r = fs_restore(d->share.fs, from->extra, from->extra_len);
 	return r < 0 ? err_set(err, -r,
 			       "the snapshot's share does not fit this sandbox")
 		     : 0;
@@ -174,19 +101,15 @@ int devices_restore(
 
 void devices_restored(struct devices *d)
 {
-	if (d->vsock)
-		vsock_transport_reset(d->vsock);
+	if (d->share.vsock)
+		vsock_transport_reset(d->share.vsock);
 }
 
 void devices_done(struct devices *d)
 {
 	for (size_t i = 0; i < BIRTH_DISKS; i++)
 		blk_free(TAKE_PTR(d->blk[i]));
-	fs_dev_free(TAKE_PTR(d->fs_dev));
-	if (d->fs)
-		fs_free(TAKE_PTR(d->fs));
-	if (d->vsock)
-		vsock_free(TAKE_PTR(d->vsock));
+	share_done(&d->share);
 	rng_free(TAKE_PTR(d->rng));
 	balloon_free(TAKE_PTR(d->balloon));
 }

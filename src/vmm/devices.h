@@ -8,12 +8,10 @@
 #ifndef VMM_DEVICES_H
 #define VMM_DEVICES_H
 
-#include "fs/fs.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
-#include "virtio/fs_dev.h"
 #include "virtio/rng.h"
-#include "virtio/vsock.h"
+#include "virtio/share.h"
 #include "vmm/config.h"
 #include "vmm/mmio.h"
 #include "vmm/snapshot.h"
@@ -21,9 +19,7 @@
 struct devices {
 	struct loop *loop;
 	struct blk *blk[BIRTH_DISKS];
-	struct fs *fs;
-	struct fs_dev *fs_dev;
-	struct vsock *vsock;
+	struct share share;
 	struct rng *rng;
 	struct balloon *balloon;
 };

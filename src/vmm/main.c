@@ -21,7 +21,6 @@
 enum {
 	EXIT_OFF = 0,
 	EXIT_REFUSED = 1,
-	EXIT_USAGE = 2,
 	EXIT_RESET = 10,
 	EXIT_CRASH = 11,
 	EXIT_INTERNAL = 12,
@@ -124,15 +123,14 @@ static int run(void)
 
 int main(int argc, char **argv)
 {
+	int r;
+
 	log_init("cove-vmm", LOG_L_INFO);
 	if (argc > 1 && streq(argv[1], "--probe"))
 		return probe_command(argc - 2, argv + 2);
-	if (argc > 1) {
-		(void)fprintf(stderr,
-			"usage: cove-vmm (started by coved; see "
-			"docs/vmm.md)\n");
-		return EXIT_USAGE;
-	}
+	r = birth_arguments("cove-vmm", argc, argv);
+	if (r >= 0)
+		return r;
 	/* Workers allocate little: one heap for all keeps us small. */
 	(void)mallopt(M_ARENA_MAX, 1);
 	return run();

@@ -86,6 +86,12 @@ enum birth_disk_tag {
 
 /* ---- the child's side ---- */
 
+/*
+ * For main() of a program that only coved starts: it takes --help and
+ * --version. -1 when it may go on, else its exit status.
+ */
+int birth_arguments(const char *program, int argc, char **argv);
+
 /* The descriptors of the message; what nobody claims is closed. */
 struct birth_fds {
 	int fd[FD_PASS_MAX];
@@ -98,6 +104,31 @@ void birth_fds_done(struct birth_fds *p);
  * -EBADMSG when there is none, or it or *ret was taken before.
  */
 int birth_claim(const struct tlv *t, struct birth_fds *p, int *ret);
+
+/* A record of BT_EXPORT. */
+struct birth_export {
+	int fd; /* O_PATH */
+	char *name;
+	uint32_t flags; /* AMF_RO, AMF_FILE */
+};
+/*
+ * Reads one more into list, which has room for BIRTH_EXPORTS and *n of them so
+ * far. What it read is the caller's also after a failure. 0 or -EBADMSG.
+ */
+int birth_export(const struct tlv *t, struct birth_fds *p,
+	struct birth_export *list, size_t *n);
+void birth_exports_done(struct birth_export *list, size_t *n);
+/* A string that may come once. 0 or -EBADMSG. */
+int birth_str(const struct tlv *t, size_t max, char **ret);
+
+/*
+ * Receives the message on sock and gives every field of it to fn, which returns
+ * 0, also for a tag that it does not know (of a newer coved), or -errno. The
+ * version is checked here. program names us in texts. 0 or -errno with text.
+ */
+typedef int birth_field_fn(void *arg, const struct tlv *t, struct birth_fds *p);
+int birth_read(int sock, const char *program, birth_field_fn *fn, void *arg,
+	struct err *err);
 /* Tells the parent that the child serves, or why it does not. */
 void birth_answer(int sock, const struct err *err);
 
