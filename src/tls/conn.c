@@ -12,11 +12,11 @@
 #include <string.h>
 
 #define HELD_MAX (1u << 20)
-#define VERIFIED_S 3600 /* a server is verified anew at least so often */
 
 struct tls_roots {
 	SSL_CTX *ctx;
 	struct resume *resume;
+	struct verified *verified;
 };
 
 struct tls_front {
@@ -32,9 +32,9 @@ struct tls_conn {
 	bool any;
 	unsigned offered;
 	unsigned protocol;
-	struct resume *resume; /* of the roots; NULL: nothing is kept */
-	char *key;
-	time_t until; /* of the session that it resumes, or 0 */
+	struct tls_roots *roots; /* of a client */
+	char *key;               /* NULL: no session is kept */
+	time_t until;            /* the server must be verified again, or 0 */
 	const char *why;
 };
 
@@ -68,7 +68,7 @@ static SSL_CTX *new_ctx(const SSL_METHOD *method)
 	SSL_CTX *ctx;
 
 	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	ctx = SSL_CTX_new(method);
+	ctx = SSL_CTX_new_ex(tls_lean(), NULL, method);
 	if (!ctx)
 		return NULL;
 	if (!set_ciphers(ctx)) {
@@ -91,19 +91,6 @@ static SSL_CTX *new_ctx(const SSL_METHOD *method)
 
 /* ---- roots ---- */
 
-/* How long what was verified here holds: no certificate ends before. */
-static time_t good_until(SSL *ssl)
-{
-	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-	time_t until = time(NULL) + VERIFIED_S;
-
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (X509_cmp_time(X509_get0_notAfter(sk_X509_value(chain, i)),
-			    &until) <= 0)
-			return 0;
-	return sk_X509_num(chain) > 0 ? until : 0;
-}
-
 /* A ticket came. 1: the session is kept here. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -111,10 +98,18 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
 	if (!c->key || SSL_get_verify_result(ssl) != X509_V_OK)
 		return 0;
-	if (!SSL_session_reused(ssl))
-		c->until = good_until(ssl);
-	resume_keep(c->resume, c->key, session, c->until);
+	resume_keep(c->roots->resume, c->key, session, c->until);
 	return 1;
+}
+
+static int on_chain(X509_STORE_CTX *ctx, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+		ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_conn *c = SSL_get_app_data(ssl);
+
+	return verified_check(c->roots->verified, ctx,
+		SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), &c->until);
 }
 
 int tls_roots_new(struct tls_roots **ret, struct err *err)
@@ -125,12 +120,14 @@ int tls_roots_new(struct tls_roots **ret, struct err *err)
 	if (!ctx)
 		return tls_err(err, ENOMEM, "TLS");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, on_chain, NULL);
 	(void)SSL_CTX_set_session_cache_mode(
 		ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, on_session);
 	r = xnew(struct tls_roots);
 	r->ctx = ctx;
 	r->resume = resume_new();
+	r->verified = verified_new();
 	*ret = r;
 	return 0;
 }
@@ -141,13 +138,16 @@ int tls_roots_add(
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(r->ctx);
 	BIO *b = BIO_new_mem_buf(pem, (int)MIN(len, (size_t)INT32_MAX));
-	bool ok = b != NULL;
-	X509 *x;
+	X509 *x = X509_new_ex(tls_lean(), NULL);
+	bool ok = b && x;
 
-	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
+	while (ok && PEM_read_bio_X509(b, &x, NULL, NULL)) {
 		ok = X509_STORE_add_cert(store, x) == 1;
 		X509_free(x);
+		x = X509_new_ex(tls_lean(), NULL);
+		ok = ok && x;
 	}
+	X509_free(x);
 	BIO_free(b);
 	if (ok && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 		ok = ERR_peek_last_error() == 0;
@@ -162,6 +162,7 @@ void tls_roots_free(struct tls_roots *r)
 	if (r) {
 		SSL_CTX_free(r->ctx);
 		resume_free(r->resume);
+		verified_free(r->verified);
 	}
 	free(r);
 }
@@ -361,8 +362,8 @@ struct tls_conn *tls_client(
 
 	if (!c)
 		return NULL;
-	c->resume = r->resume;
-	SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	c->roots = r;
+	SSL_set_hostflags(c->ssl, TLS_HOST_FLAGS);
 	if (SSL_set1_host(c->ssl, name) && set_server_name(c->ssl, name) &&
 		offer(c->ssl, protocols))
 		return c;
@@ -376,7 +377,7 @@ void tls_resume(struct tls_conn *c, const char *peer)
 
 	c->key = xasprintf("%s %s",
 		SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name), peer);
-	s = resume_take(c->resume, c->key, &c->until);
+	s = resume_take(c->roots->resume, c->key, &c->until);
 	if (s)
 		(void)SSL_set_session(c->ssl, s);
 	SSL_SESSION_free(s);

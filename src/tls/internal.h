@@ -4,10 +4,12 @@
 #define TLS_INTERNAL_H
 
 #include "tls/ca.h"
+#include "tls/digest.h"
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <time.h>
 
 /*
@@ -21,6 +23,26 @@ X509 *ca_signer(struct ca *ca);
 /* err gets OpenSSL's own reason; always -code. */
 int tls_err(struct err *err, int code, const char *what);
 uint32_t tls_hash(const char *s);
+
+/* lean.c: a library context that reads keys fast; NULL: take OpenSSL's. */
+OSSL_LIB_CTX *tls_lean(void);
+
+/*
+ * verified.c: chains of certificates, as servers sent them, that were verified
+ * within the hour by the same roots. What a chain is worth does not depend on
+ * the name, which is compared each time.
+ */
+#define VERIFIED_S 3600
+#define TLS_HOST_FLAGS X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+struct verified;
+struct verified *verified_new(void);
+void verified_free(struct verified *v);
+/*
+ * Whether the server may be name; if not, ctx says why. *ret_until is when its
+ * chain must be verified again, 0 when it is not to be kept.
+ */
+bool verified_check(struct verified *v, X509_STORE_CTX *ctx, const char *name,
+	time_t *ret_until);
 
 /*
  * resume.c: sessions of servers that were verified, by a key that says for

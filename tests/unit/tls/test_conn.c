@@ -2,6 +2,7 @@
 /* The servers here send no tickets; a test makes one that does. */
 #include "tls/conn.c"
 #include "tls/resume.c"
+#include "tls/verified.c"
 
 #include "cm.h"
 
@@ -250,6 +251,107 @@ static void test_resume_ends(void **state)
 	close_pair(&p);
 }
 
+static time_t *known_until(struct pair *p)
+{
+	for (size_t i = 0; i < CHAINS; i++)
+		if (p->roots->verified->known[i].until)
+			return &p->roots->verified->known[i].until;
+	return NULL;
+}
+
+/* A chain is verified once an hour, the name each time. */
+static void test_verified(void **state)
+{
+	time_t until = time(NULL) + 1000;
+	enum tls_event c, s;
+	struct pair p;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	assert_null(known_until(&p));
+	assert_false(again(&p, "a.test", "x"));
+	assert_in_range(*known_until(&p), time(NULL) + VERIFIED_S - 60,
+		time(NULL) + VERIFIED_S);
+	*known_until(&p) = until;
+	assert_false(again(&p, "a.test", "x"));
+	assert_int_equal(*known_until(&p), until);
+	assert_int_equal(p.c->until, until);
+	tls_free(p.c);
+	tls_free(p.s);
+	p.c = tls_client(p.roots, "b.test", 0);
+	p.s = tls_server(p.front);
+	shake(&p, "a.test", 0, &c, &s);
+	assert_int_equal(c, TLS_FAILED);
+	assert_string_equal(tls_why(p.c), "hostname mismatch");
+	*known_until(&p) = time(NULL) - 1;
+	assert_false(again(&p, "a.test", "x"));
+	assert_in_range(*known_until(&p), time(NULL) + VERIFIED_S - 60,
+		time(NULL) + VERIFIED_S);
+	close_pair(&p);
+}
+
+/* What a chain's failure costs is paid each time: nothing of it is kept. */
+static void test_not_verified(void **state)
+{
+	enum tls_event c, s;
+	struct pair p, q;
+
+	open_pair(&p, NULL, 0, "a.test", 0);
+	open_pair(&q, NULL, 0, "a.test", 0);
+	shake(&(struct pair){.ca = p.ca, .c = q.c, .s = p.s}, "a.test", 0, &c,
+		&s);
+	assert_int_equal(c, TLS_FAILED);
+	assert_null(known_until(&q));
+	close_pair(&p);
+	close_pair(&q);
+}
+
+/* The leaf of p for a.test with another key. */
+static X509 *leaf_with(struct pair *p, EVP_PKEY *key)
+{
+	BIO *b = BIO_new_mem_buf(p->signer.key, -1);
+	EVP_PKEY *by = PEM_read_bio_PrivateKey(b, NULL, NULL, NULL);
+	X509 *x = X509_dup(ca_leaf(p->ca, "a.test"));
+
+	assert_true(X509_set_pubkey(x, key) == 1);
+	assert_true(X509_sign(x, by, EVP_sha256()) > 0);
+	EVP_PKEY_free(by);
+	BIO_free(b);
+	return x;
+}
+
+/* Every kind of key that a server may have, with both versions. */
+static void test_keys(void **state)
+{
+	static const char *const kinds[] = {"RSA", "ED25519", "ED448", "EC"};
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(kinds); i++) {
+		EVP_PKEY *key = i / 2 == 0 ? EVP_RSA_gen(2048)
+			: i / 2 == 3
+			? EVP_EC_gen("P-384")
+			: EVP_PKEY_Q_keygen(NULL, NULL, kinds[i / 2]);
+		enum tls_event c, s;
+		struct pair p;
+		X509 *x;
+
+		open_pair(&p, NULL, 0, "a.test", 0);
+		x = leaf_with(&p, key);
+		assert_true(SSL_use_certificate(p.s->ssl, x) == 1);
+		assert_true(SSL_use_PrivateKey(p.s->ssl, key) == 1);
+		assert_true(
+			SSL_add1_chain_cert(p.s->ssl, ca_signer(p.ca)) == 1);
+		if (i % 2)
+			assert_true(SSL_set_max_proto_version(
+					    p.s->ssl, TLS1_2_VERSION) == 1);
+		p.s->answered = true;
+		shake(&p, "a.test", 0, &c, &s);
+		assert_int_equal(c, TLS_READY);
+		assert_int_equal(s, TLS_READY);
+		X509_free(x);
+		EVP_PKEY_free(key);
+		close_pair(&p);
+	}
+}
+
 static void test_garbage(void **state)
 {
 	struct pair p;
@@ -298,6 +400,9 @@ int main(void)
 		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_resume_ends),
+		cmocka_unit_test(test_verified),
+		cmocka_unit_test(test_not_verified),
+		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_texts),
 	};
