@@ -60,10 +60,9 @@ bool account_id(const char *s, uint32_t *ret)
 	return span_id(span_of(s), ret);
 }
 
-/* The fields of the next line; 0 of them for one to be skipped. */
-static size_t next_line(struct span *text, struct span *fields, size_t max)
+/* The fields of a line; 0 of them for one to be skipped. */
+static size_t split(struct span line, struct span *fields, size_t max)
 {
-	struct span line = span_cut(text, '\n');
 	size_t n = 0;
 
 	if (!line.len || line.p[0] == '#')
@@ -107,9 +106,14 @@ static bool find_user(const char *passwd, struct span who, bool by_id,
 	struct span f[8];
 
 	while (text.len) {
-		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+		struct span line = span_cut(&text, '\n');
 
-		if (match_user(f, n, who, by_id, id, ret))
+		/* Most lines are of somebody else: no need to split them. */
+		if (!by_id &&
+			(line.len < who.len || memcmp(line.p, who.p, who.len)))
+			continue;
+		if (match_user(f, split(line, f, ARRAY_SIZE(f)), who, by_id, id,
+			    ret))
 			return true;
 	}
 	return false;
@@ -145,7 +149,7 @@ static int find_group(
 	uint32_t id;
 
 	while (text.len) {
-		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+		size_t n = split(span_cut(&text, '\n'), f, ARRAY_SIZE(f));
 
 		if (n >= 3 && span_is(f[0], who) && span_id(f[2], &id)) {
 			*ret = id;
@@ -186,8 +190,13 @@ static void add_groups(struct account *a, const char *group)
 
 	add_group(a, a->gid);
 	while (name.len && text.len) {
-		size_t n = next_line(&text, f, ARRAY_SIZE(f));
+		struct span line = span_cut(&text, '\n');
+		size_t n;
 
+		/* Most groups have no members. */
+		if (!line.len || line.p[line.len - 1] == ':')
+			continue;
+		n = split(line, f, ARRAY_SIZE(f));
 		if (n == 4 && span_id(f[2], &id) && is_member(f[3], name))
 			add_group(a, id);
 	}

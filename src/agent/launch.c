@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define EXIT_CANNOT 126
@@ -16,7 +17,6 @@
 #define STACK_LEN 16384u
 
 struct launch {
-	uint8_t stack[STACK_LEN] __attribute__((aligned(16)));
 	struct launch_io io;
 	struct account who;
 	struct strv argv;
@@ -28,7 +28,12 @@ struct launch {
 	bool own_stdin;    /* a pipe of ours, not /dev/null */
 	bool give;         /* stdio to the user */
 	bool become;       /* another user */
+	/* Last: it is not cleared before it is used again. */
+	uint8_t stack[STACK_LEN] __attribute__((aligned(16)));
 };
+
+/* One that is over: fresh pages cost more than all that is written to them. */
+static struct launch *spare;
 
 /* ---- the child: no errno, no heap, nothing that the agent may be using ---- */
 
@@ -144,14 +149,22 @@ static bool enter_dir(const struct launch *l)
 	return false;
 }
 
+/* execve(2) makes a new memory map before it looks for the file. */
+static long try(const struct launch *l, const char *file)
+{
+	struct stat st;
+	long r = raw_ptr(__NR_stat, file, &st, NULL);
+
+	return r < 0 ? r : raw_ptr(__NR_execve, file, l->argv.v, l->env.v);
+}
+
 /* Returns only if nothing could be executed, with the exit status. */
 static int execute(const struct launch *l)
 {
 	long why = -ENOENT;
 
 	for (size_t i = 0; i < l->files.n; i++) {
-		long r = raw_ptr(
-			__NR_execve, l->files.v[i], l->argv.v, l->env.v);
+		long r = try(l, l->files.v[i]);
 
 		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
@@ -233,9 +246,7 @@ static void list_files(struct strv *to, const char *name, const char *path)
 	for (const char *p = path;; p++) {
 		size_t len = strcspn(p, ":");
 
-		(void)strv_add(to,
-			xasprintf(
-				"%.*s%s%s", (int)len, p, len ? "/" : "", name));
+		(void)strv_add(to, strv_join(p, len, len ? "/" : "", name));
 		p += len;
 		if (!*p)
 			return;
@@ -275,7 +286,7 @@ static void prepare(struct launch *l, const struct spawn_env *env,
 int launch_start(const struct spawn_env *env, const struct request *req,
 	const struct launch_io *io, struct launch **ret, pid_t *ret_pid)
 {
-	struct launch *l = xnew(struct launch);
+	struct launch *l = spare ? TAKE_PTR(spare) : xnew(struct launch);
 	struct clone_args args = {
 		.flags = CLONE_VM | CLONE_CLEAR_SIGHAND,
 		.exit_signal = SIGCHLD,
@@ -313,5 +324,9 @@ void launch_free(struct launch *l)
 	strv_done(&l->dirs);
 	free(l->asked_dir);
 	free(l->refusal);
-	free(l);
+	memset(l, 0, offsetof(struct launch, stack));
+	if (spare)
+		free(l);
+	else
+		spare = l;
 }

@@ -58,7 +58,8 @@ static void close_output(struct output *o)
 
 static void session_free(struct session *s)
 {
-	struct loop *l = s->m->loop;
+	struct sessions *m = s->m;
+	struct loop *l = m->loop;
 
 	close_input(s);
 	close_output(&s->out[0]);
@@ -76,7 +77,10 @@ static void session_free(struct session *s)
 	replay_free(s->replay);
 	strv_done(&s->argv);
 	list_del(&s->link);
-	free(s);
+	if (m->spare)
+		free(s);
+	else
+		m->spare = s;
 }
 
 void sessions_init(
@@ -90,6 +94,7 @@ void sessions_done(struct sessions *m)
 {
 	list_for_each_safe (it, &m->list)
 		session_free(list_entry(it, struct session, link));
+	free(TAKE_PTR(m->spare));
 }
 
 static struct session *find(const struct sessions *m, uint32_t id)
@@ -391,12 +396,13 @@ void session_winsize(struct session *s, uint32_t rows, uint32_t cols)
 static struct session *session_new(struct sessions *m,
 	const struct request *req, struct stdfds *io, pid_t pid)
 {
-	struct session *s = xnew(struct session);
+	struct session *s =
+		m->spare ? TAKE_PTR(m->spare) : xnew(struct session);
 
-	s->m = m;
-	s->pid = pid;
-	s->flags = req->flags;
-	s->in_fd = TAKE_FD(io->in);
+	*s = (struct session){.m = m,
+		.pid = pid,
+		.flags = req->flags,
+		.in_fd = TAKE_FD(io->in)};
 	for (size_t i = 0; i < req->argv.n; i++)
 		(void)strv_add(&s->argv, xstrdup(req->argv.v[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(s->out); i++)

@@ -51,6 +51,7 @@ struct sessions {
 	struct loop *loop;
 	const struct spawn_env *env;
 	struct list list;
+	struct session *spare; /* of one that is over, as in launch.c */
 	unsigned int n_running;
 	uint32_t next_id;
 	bool closed; /* shutting down: no new ones */

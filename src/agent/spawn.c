@@ -100,7 +100,7 @@ int spawn_become(const struct spawn_env *env, const char *spec,
 
 static void set_env(struct strv *env, const char *key, const char *value)
 {
-	(void)strv_setenv(env, xasprintf("%s=%s", key, value));
+	(void)strv_setenv(env, strv_join(key, strlen(key), "=", value));
 }
 
 void spawn_environ(const struct config *c, const struct request *req,

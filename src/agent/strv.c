@@ -62,3 +62,14 @@ const char *strv_getenv(const struct strv *s, const char *key)
 
 	return i == s->n ? NULL : s->v[i] + len + 1;
 }
+
+char *strv_join(const char *a, size_t len, const char *sep, const char *b)
+{
+	size_t sep_len = strlen(sep), b_len = strlen(b);
+	char *s = xcalloc(len + sep_len + b_len + 1, 1);
+
+	memcpy(s, a, len);
+	memcpy(s + len, sep, sep_len);
+	memcpy(s + len + sep_len, b, b_len);
+	return s;
+}

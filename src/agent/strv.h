@@ -21,4 +21,8 @@ int strv_setenv(struct strv *s, char *owned);
 /* The value of key or NULL. */
 const char *strv_getenv(const struct strv *s, const char *key);
 
+/* len bytes of a, sep and b as a string of the caller's: printf is too slow. */
+char *strv_join(
+	const char *a, size_t len, const char *sep, const char *b) _never_null_;
+
 #endif
