@@ -418,8 +418,8 @@ static int open_stream(struct exchange *x, const struct api *api,
 	return exchange_open(x, api, out, err);
 }
 
-int api_exec(const struct api *api, const char *sandbox, int *ret_fd,
-	struct buf *early, struct err *err)
+int api_exec(const struct api *api, const char *sandbox, const struct buf *ask,
+	int *ret_fd, struct buf *early, struct err *err)
 {
 	_cleanup_(exchange_done) struct exchange x = {.fd = -1};
 	_cleanup_(buf_done) struct buf out;
@@ -427,6 +427,8 @@ int api_exec(const struct api *api, const char *sandbox, int *ret_fd,
 	buf_init(&out, REQUEST_MAX);
 	if (api_put_exec(&out, sandbox) < 0)
 		return err_set(err, EINVAL, "'%s' is no sandbox name", sandbox);
+	if (ask && buf_put(&out, buf_head(ask), buf_len(ask)) < 0)
+		return err_set(err, E2BIG, "the request is too large");
 	int r = open_stream(&x, api, &out, err);
 	if (r < 0)
 		return r;

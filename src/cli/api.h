@@ -50,10 +50,12 @@ int api_stream(const struct api *api, const char *method, const char *path,
 
 /*
  * A byte stream to the agent of a sandbox. *ret_fd is the caller's; bytes that
- * came with the answer are appended to early.
+ * came with the answer are appended to early. What is in ask (NULL: nothing)
+ * goes along with the request, one round trip earlier: coved passes it on after
+ * it has answered, so an agent sees it at most once.
  */
-int api_exec(const struct api *api, const char *sandbox, int *ret_fd,
-	struct buf *early, struct err *err);
+int api_exec(const struct api *api, const char *sandbox, const struct buf *ask,
+	int *ret_fd, struct buf *early, struct err *err);
 
 /* The same in steps, for a caller that has a loop. */
 int api_put_exec(struct buf *out, const char *sandbox);

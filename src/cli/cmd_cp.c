@@ -65,7 +65,7 @@ static int copy(const struct call *call, const struct cp_side *src,
 	/* Before a sandbox is started for nothing. */
 	if (!src->sandbox && access(src->path, R_OK) < 0)
 		return err_sys(err, errno, "cannot read '%s'", src->path);
-	int r = api_exec(&api, sandbox, &fd, &early, err);
+	int r = api_exec(&api, sandbox, NULL, &fd, &early, err);
 	if (r < 0)
 		return r;
 	/* The agent speaks when it is spoken to. */

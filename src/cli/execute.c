@@ -6,6 +6,7 @@
 #include "cli/signaler.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "wire/frame.h"
 #include <errno.h>
 #include <signal.h>
 
@@ -17,8 +18,8 @@ bool execute_on_terminal(void)
 }
 
 /* The stream is there once the sandbox runs: starting it may take a while. */
-static int open_stream(struct cli *cli, const struct execution *x, int *ret_fd,
-	struct buf *early, struct err *err)
+static int open_stream(struct cli *cli, const struct execution *x,
+	const struct buf *ask, int *ret_fd, struct buf *early, struct err *err)
 {
 	_cleanup_free_ char *text = xasprintf("starting %s", x->shown);
 	struct progress progress;
@@ -27,7 +28,7 @@ static int open_stream(struct cli *cli, const struct execution *x, int *ret_fd,
 
 	progress_init(&progress, x->quiet);
 	progress_set(&progress, "start", text, 0, 0);
-	int r = api_exec(&api, x->sandbox, ret_fd, early, err);
+	int r = api_exec(&api, x->sandbox, ask, ret_fd, early, err);
 	progress_done(&progress);
 	return r;
 }
@@ -103,6 +104,7 @@ static int talk(struct cli *cli, struct execution *x, int fd, struct buf *early,
 	struct session s = {.req = &x->req,
 		.stream = fd,
 		.early = early,
+		.asked = true,
 		.fds = {STDIN_FILENO,
 			x->stdout_fd ? x->stdout_fd : STDOUT_FILENO,
 			STDERR_FILENO}};
@@ -127,12 +129,13 @@ static int talk(struct cli *cli, struct execution *x, int fd, struct buf *early,
 
 int execute(struct cli *cli, struct execution *x, uint32_t *ret_id)
 {
-	_cleanup_(buf_done) struct buf early;
+	_cleanup_(buf_done) struct buf ask, early;
 	_cleanup_close_ int fd = -1;
 	struct session_result res = {0};
 	struct err err = {0};
 
 	*ret_id = 0;
+	buf_init(&ask, FRAME_HEAD + FRAME_MAX);
 	buf_init(&early, HTTP_HEAD_MAX * 4);
 	if (x->req.tty) {
 		x->req.term = term_name(getenv("TERM"));
@@ -140,7 +143,9 @@ int execute(struct cli *cli, struct execution *x, uint32_t *ret_id)
 			(void)term_size(
 				STDIN_FILENO, &x->req.rows, &x->req.cols);
 	}
-	int r = open_stream(cli, x, &fd, &early, &err);
+	int r = request_put_exec(&ask, &x->req, &err);
+	if (r == 0)
+		r = open_stream(cli, x, &ask, &fd, &early, &err);
 	if (r == 0)
 		r = talk(cli, x, fd, &early, &res, &err);
 	if (r < 0)

@@ -431,7 +431,8 @@ static int begin(struct session *s)
 	if (r < 0)
 		return err_sys(
 			&s->result->err, -r, "the stream to the sandbox");
-	r = request_put_exec(&s->out, s->req, &s->result->err);
+	if (!s->asked)
+		r = request_put_exec(&s->out, s->req, &s->result->err);
 	if (r < 0)
 		return r;
 	if (s->early && buf_len(s->early))

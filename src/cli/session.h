@@ -48,6 +48,7 @@ struct session {
 	const struct exec_request *req;
 	int stream;        /* connected, not yet used; stays the caller's */
 	struct buf *early; /* bytes that were read already; may be NULL */
+	bool asked;        /* req was sent already */
 	int fds[3];        /* stdin, stdout, stderr; borrowed */
 	struct keys keys;  /* with a terminal */
 	bool raw;          /* fds[0] is a terminal to be put into raw mode */

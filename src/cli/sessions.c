@@ -109,7 +109,7 @@ static int fetch(
 
 	buf_init(&in, 4 * FRAME_MAX);
 	buf_init(&out, 256);
-	int r = api_exec(&api, sandbox, &fd, &in, err);
+	int r = api_exec(&api, sandbox, NULL, &fd, &in, err);
 	if (r < 0)
 		return r;
 	r = request_put_list(&out);

@@ -176,8 +176,9 @@ static void pump(struct bridge *b)
 	for (int i = 0; i < 2; i++)
 		if (b->ends[i].gone)
 			flow_kill(b, 1 - i);
-	flow_pump(b, 0);
+	/* First what is said to a: it learns that its bytes were passed on. */
 	flow_pump(b, 1);
+	flow_pump(b, 0);
 	if (b->flows[0].done && b->flows[1].done) {
 		finish(b);
 		return;

@@ -336,7 +336,8 @@ static void begin_body(struct conn *c)
 {
 	const struct http_head *h = &c->parser->head;
 
-	c->keep_alive = h->keep_alive;
+	/* What follows a refused upgrade was meant for somebody else. */
+	c->keep_alive = h->keep_alive && !h->upgrade;
 	http_body_init(&c->body, h);
 	buf_init(&c->body_bytes, JSON_BODY_MAX);
 	if (h->framing == HTTP_BODY_LENGTH && h->length > JSON_BODY_MAX) {

@@ -214,13 +214,15 @@ static void test_tick(void **state)
 
 static void test_exec(void **state)
 {
-	struct buf early;
+	struct buf early, ask;
 	int fd;
 
 	buf_init(&early, 4096);
+	buf_init(&ask, 4096);
+	assert_int_equal(buf_put(&ask, "ask", 3), 0);
 	serve_text("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
 		   "Upgrade: cove-stream\r\n\r\nearly");
-	assert_int_equal(api_exec(&api, "box", &fd, &early, &err), 0);
+	assert_int_equal(api_exec(&api, "box", &ask, &fd, &early, &err), 0);
 	char rest[8] = "";
 	size_t have = buf_len(&early);
 	memcpy(rest, buf_head(&early), have);
@@ -232,9 +234,11 @@ static void test_exec(void **state)
 	serve_text("HTTP/1.1 404 Not Found\r\nContent-Length: 52\r\n\r\n"
 		   "{\"error\":{\"code\":\"not_found\",\"message\":\"no such "
 		   "x\"}}");
-	assert_int_equal(api_exec(&api, "box", &fd, &early, &err), -ENOENT);
+	assert_int_equal(
+		api_exec(&api, "box", NULL, &fd, &early, &err), -ENOENT);
 	done();
 	buf_done(&early);
+	buf_done(&ask);
 }
 
 static const char created[] = JSON_HEAD

@@ -202,6 +202,17 @@ static void test_the_receiver_goes(void **state)
 	assert_int_equal(send(p->a[0], "x", 1, MSG_NOSIGNAL), -1);
 }
 
+/* What a client sent too early reaches the guest after the client's answer. */
+static void test_the_answer_comes_first(void **state)
+{
+	struct pair *p = *state;
+
+	closep(&p->b[0]);
+	begin(p, "early", "101");
+	expect(p, p->a[0], "101");
+	assert_true(p->ended);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -213,6 +224,7 @@ int main(void)
 		T(test_close_with_data_pending),
 		T(test_backpressure),
 		T(test_the_receiver_goes),
+		T(test_the_answer_comes_first),
 	};
 
 	return cmocka_run_group_tests_name("daemon/bridge", tests, NULL, NULL);
