@@ -97,7 +97,8 @@ static void clean_up(void)
 
 static void set_up(void)
 {
-	static char none[] = "/nonexistent";
+	/* Where not even root can make one. */
+	static char none[] = "/proc/nonexistent";
 	struct spec spec = {.name = xstrdup("fuzz"),
 		.template = xstrdup("shell"),
 		.engine = xstrdup("auto"),

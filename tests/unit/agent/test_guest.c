@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What init does to the guest, as far as it can be seen outside of one. */
 #include "cm.h"
+#include "ids.h"
 
 #include "agent/cgroup.h"
 #include "agent/mounts.h"
@@ -93,7 +94,9 @@ static void test_target_owners(void **state)
 {
 	struct stat st;
 
-	if (geteuid() != 0)
+	uid_t me = geteuid();
+
+	if (!ids_can_give(1000, 1001))
 		skip(); /* gives directories away */
 	assert_int_equal(
 		mounts_make_target(dir_fd, "/home/u/x", false, 1000, 1001), 0);
@@ -102,8 +105,10 @@ static void test_target_owners(void **state)
 	assert_int_equal(st.st_gid, 1001);
 	assert_int_equal(
 		mounts_make_target(dir_fd, "/srv/u/x", false, 1000, 1001), 0);
+	/* Only root can tell that it was left alone: others have one id. */
 	assert_int_equal(fstatat(dir_fd, "srv/u", &st, 0), 0);
-	assert_int_equal(st.st_uid, 0);
+	if (me == 0)
+		assert_int_equal(st.st_uid, 0);
 }
 
 /* ---- revocation ---- */

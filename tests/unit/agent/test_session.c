@@ -234,7 +234,7 @@ static void test_path_of_the_request(void **state)
 	_cleanup_close_ int fd = peer_connect(&peer);
 	_cleanup_(result_done) struct result r;
 
-	peer_exec(fd, 0, ARGV("ls"), ARGV("PATH=/nonexistent"));
+	peer_exec(fd, 0, ARGV("ls"), ARGV("PATH=/proc/nonexistent"));
 	peer_collect(fd, &r);
 	assert_int_equal(r.status, 127);
 }
