@@ -88,8 +88,7 @@ check-kvm: build test-cache ## the monitor on true KVM, in an emulated machine
 	@scripts/check-kvm
 
 check-kvm-full: build test-cache ## the same for longer, and end-to-end tests there
-	@COVE_EVIL_SECONDS=180 COVE_TESTBED_TIMEOUT=2400 scripts/check-kvm
-	@scripts/check-kvm --e2e $(T)
+	@scripts/check-kvm-full $(T)
 
 prove: ## have CBMC prove what reads rings, and addresses to pointers
 	@scripts/prove

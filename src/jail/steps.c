@@ -74,12 +74,16 @@ static int set_capabilities(uint64_t keep, struct err *err)
 	return 0;
 }
 
-/* Without CAP_SETPCAP this fails, and then nothing can be gained anyway. */
+/*
+ * Without CAP_SETPCAP the first one fails, and then nothing can be gained
+ * anyway; past the kernel's last capability all others fail as well.
+ */
 static void drop_bounding(uint64_t keep)
 {
 	for (int cap = 0; cap < 64; cap++)
-		if (!(keep & CAP_BIT(cap)))
-			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (!(keep & CAP_BIT(cap)) &&
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return;
 }
 
 int jail_capabilities(uint64_t keep, struct err *err)
