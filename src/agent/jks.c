@@ -12,6 +12,7 @@
  */
 #include "agent/jks.h"
 
+#include "wire/wire.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -32,12 +33,6 @@ struct sha1 {
 static uint32_t rotate(uint32_t v, unsigned n)
 {
 	return v << n | v >> (32 - n);
-}
-
-static uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3];
 }
 
 static void put_be32(uint8_t *p, uint32_t v)

@@ -6,8 +6,8 @@
  */
 #include "agent/net.h"
 
-#include "agent/datagrams.h"
 #include "agent/packet.h"
+#include "wire/datagrams.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -42,14 +42,15 @@ static void drop(struct in_udp *u)
 	loop_defer(l, &u->free_task, free_later);
 }
 
-static void give(void *arg, const uint8_t *p, size_t len)
+static int give(void *arg, const uint8_t *p, size_t len)
 {
 	struct in_udp *u = arg;
 
 	/* The first one hears of the refusal of the one before. */
 	for (unsigned i = 0; i < 2; i++)
 		if (send(u->app.fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-			return;
+			break;
+	return 0;
 }
 
 static void on_gate(struct loop *l, struct watch *w, uint32_t events)
@@ -58,7 +59,7 @@ static void on_gate(struct loop *l, struct watch *w, uint32_t events)
 	int r = 0;
 
 	if (events & EPOLLOUT)
-		r = datagrams_flush(&u->to, w->fd);
+		r = buf_send(&u->to, w->fd);
 	if (r == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		r = datagrams_read(&u->from, w->fd, give, u);
 	if (r < 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/net_udp.h"
 
-#include "agent/datagrams.h"
 #include "agent/modules.h"
 #include "agent/packet.h"
 #include "agent/vsock.h"
 #include "base/buf.h"
+#include "wire/datagrams.h"
 #include "wire/egress.h"
 #include <errno.h>
 #include <string.h>
@@ -108,7 +108,7 @@ static void on_closed(struct udp_flow *f)
 }
 
 /* A datagram that came back, as a packet. A full tun loses it. */
-static void give(void *arg, const uint8_t *p, size_t len)
+static int give(void *arg, const uint8_t *p, size_t len)
 {
 	struct udp_flow *f = arg;
 	struct packet d = {
@@ -119,9 +119,10 @@ static void give(void *arg, const uint8_t *p, size_t len)
 	memcpy(d.dst, f->src, 16);
 	n = packet_make(&d, f->u->out);
 	if (n > 0 && write(f->u->tun.fd, f->u->out, n) < 0)
-		return;
+		return 0;
 	f->answered = true;
 	f->active_ms = now_ms();
+	return 0;
 }
 
 static void on_gate(struct loop *l, struct watch *w, uint32_t events)
@@ -130,7 +131,7 @@ static void on_gate(struct loop *l, struct watch *w, uint32_t events)
 	int r = 0;
 
 	if (events & EPOLLOUT)
-		r = datagrams_flush(&f->to, w->fd);
+		r = buf_send(&f->to, w->fd);
 	if (r == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		r = datagrams_read(&f->from, w->fd, give, f);
 	if (r < 0)

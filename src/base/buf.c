@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define CAP_MIN 256u
 
@@ -142,4 +143,19 @@ ssize_t buf_write_fd(struct buf *b, int fd)
 		return -errno;
 	buf_consume(b, (size_t)n);
 	return n;
+}
+
+int buf_send(struct buf *b, int fd)
+{
+	ssize_t n = 0;
+
+	if (buf_len(b) > 0)
+		n = send(fd, buf_head(b), buf_len(b),
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	buf_consume(b, (size_t)n);
+	if (buf_len(b) == 0)
+		buf_done(b);
+	return 0;
 }

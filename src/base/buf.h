@@ -40,5 +40,7 @@ int buf_putf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
  */
 ssize_t buf_read_fd(struct buf *b, int fd, size_t want);
 ssize_t buf_write_fd(struct buf *b, int fd);
+/* What a socket takes of it, without waiting; frees what is empty. 0, -errno */
+int buf_send(struct buf *b, int fd);
 
 #endif

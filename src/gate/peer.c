@@ -3,6 +3,7 @@
 
 #include "gate/ports.h"
 #include "gate/udp.h"
+#include "wire/datagrams.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,9 +59,9 @@ void peer_event(struct gate *g, int fd, uint64_t cookie, uint16_t guest)
 	for (unsigned i = 0; i < READS_PER_EVENT; i++) {
 		struct sockaddr_storage addr = {0};
 		socklen_t len = sizeof(addr);
-		ssize_t n =
-			recvfrom(fd, buf + UDP_HEAD, GATE_SCRATCH - UDP_HEAD,
-				MSG_DONTWAIT, (struct sockaddr *)&addr, &len);
+		ssize_t n = recvfrom(fd, buf + DATAGRAM_HEAD,
+			GATE_SCRATCH - DATAGRAM_HEAD, MSG_DONTWAIT,
+			(struct sockaddr *)&addr, &len);
 		struct peer *p;
 
 		if (n < 0)

@@ -4,6 +4,7 @@
 #include "gate/judge.h"
 #include "gate/limit.h"
 #include "gate/peer.h"
+#include "wire/datagrams.h"
 #include "wire/wire.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -101,26 +102,14 @@ static int send_one(const struct stream *s, const uint8_t *p, size_t len)
 		: 0;
 }
 
-/* Whole datagrams of what the guest sent. 0 or -errno. */
-static int send_all(struct stream *s)
+static int from_one(void *arg, const uint8_t *p, size_t len)
 {
-	struct buf *in = &s->net.out;
+	struct stream *s = arg;
 
-	while (buf_len(in) >= UDP_HEAD) {
-		const uint8_t *p = buf_head(in);
-		size_t len = get_le16(p);
-
-		if (buf_len(in) < UDP_HEAD + len)
-			break;
-		if (may_go(s, true, len) &&
-			send_one(s, p + UDP_HEAD, len) == 0 &&
-			stream_moved(s, true, len))
-			return -EDQUOT;
-		buf_consume(in, UDP_HEAD + len);
-	}
-	if (buf_len(in) == 0)
-		buf_done(in);
-	return 0;
+	return may_go(s, true, len) && send_one(s, p, len) == 0 &&
+			stream_moved(s, true, len)
+		? -EDQUOT
+		: 0;
 }
 
 static int from_guest(struct stream *s)
@@ -135,7 +124,7 @@ static int from_guest(struct stream *s)
 	s->active_ms = now_ms();
 	if (buf_put(&s->net.out, s->g->scratch, (size_t)n) < 0)
 		return -EMSGSIZE;
-	return send_all(s);
+	return datagrams_give(&s->net.out, from_one, s);
 }
 
 /* Behind a datagram that the guest has not taken yet there is no room. */
@@ -166,7 +155,7 @@ static int deliver(struct stream *s, uint8_t *p, size_t len)
 		return 0;
 	s->active_ms = now_ms();
 	put_le16(p, (uint16_t)len);
-	r = to_guest(s, p, UDP_HEAD + len);
+	r = to_guest(s, p, DATAGRAM_HEAD + len);
 	return stream_moved(s, false, len) ? -EDQUOT : r;
 }
 
@@ -176,8 +165,8 @@ static int from_net(struct stream *s)
 	int r = 0;
 
 	for (unsigned i = 0; i < READS_PER_EVENT && r == 0; i++) {
-		ssize_t n = recv(s->net.w.fd, p + UDP_HEAD,
-			GATE_SCRATCH - UDP_HEAD, MSG_DONTWAIT);
+		ssize_t n = recv(s->net.w.fd, p + DATAGRAM_HEAD,
+			GATE_SCRATCH - DATAGRAM_HEAD, MSG_DONTWAIT);
 
 		/* What ICMP says of it is as if it had been lost. */
 		if (n < 0 && errno == EAGAIN)
@@ -207,27 +196,13 @@ void udp_from_peer(struct stream *s, uint8_t *p, size_t len)
 		end(s, r);
 }
 
-static int flush(struct stream *s)
-{
-	struct buf *b = &s->guest.out;
-	ssize_t n = send(s->guest.w.fd, buf_head(b), buf_len(b),
-		MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	buf_consume(b, (size_t)n);
-	if (buf_len(b) == 0)
-		buf_done(b);
-	return 0;
-}
-
 void udp_event(struct stream *s, struct side *side, uint32_t events)
 {
 	bool guest = side == &s->guest;
 	int r = stream_over_quota(s) ? -EDQUOT : 0;
 
 	if (r == 0 && guest && (events & EPOLLOUT))
-		r = flush(s);
+		r = buf_send(&s->guest.out, s->guest.w.fd);
 	if (r == 0 && guest && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		r = from_guest(s);
 	if (r == 0 && !guest)

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/ssh.h"
 
+#include "wire/wire.h"
+
 enum {
 	REQUEST_IDENTITIES = 11,
 	SIGN_REQUEST = 13,
 };
 #define SIGN_FLAGS 6u /* RSA with SHA-256 or SHA-512 */
-
-static uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		(uint32_t)p[2] << 8 | p[3];
-}
 
 size_t ssh_length(const uint8_t *head)
 {
