@@ -26,6 +26,7 @@ struct ca {
 	EVP_PKEY *key;
 	X509 *cert;
 	EVP_PKEY *leaf_key;
+	STACK_OF(X509_EXTENSION) * same;   /* what all leaves say */
 	struct leaf leaves[CA_LEAVES_MAX]; /* a hash table, one for each slot */
 };
 
@@ -88,6 +89,26 @@ static int add_extensions(
 	return 0;
 }
 
+/* Those of a leaf that do not depend on its name. */
+static STACK_OF(X509_EXTENSION) * same_extensions(struct ca *ca)
+{
+	static const struct extension e[] = {
+		{NID_basic_constraints, "critical,CA:FALSE"},
+		{NID_key_usage, "critical,digitalSignature"},
+		{NID_ext_key_usage, "serverAuth"},
+		{NID_subject_key_identifier, "hash"},
+		{NID_authority_key_identifier, "keyid:always"},
+	};
+	_cleanup_(x509_free) X509 *x = X509_new();
+	STACK_OF(X509_EXTENSION) *copy = NULL;
+
+	if (x && X509_set_pubkey(x, ca->leaf_key) &&
+		add_extensions(x, ca->cert, e, ARRAY_SIZE(e)) == 0)
+		copy = sk_X509_EXTENSION_deep_copy(X509_get0_extensions(x),
+			X509_EXTENSION_dup, X509_EXTENSION_free);
+	return copy;
+}
+
 static int set_serial(X509 *x)
 {
 	uint8_t b[16];
@@ -116,9 +137,21 @@ static int set_subject(X509 *x, const char *name)
 		: -EINVAL;
 }
 
-/* Back-dated by a day: clocks differ. issuer NULL: by itself. */
+static bool add_same(X509 *x, const STACK_OF(X509_EXTENSION) * same)
+{
+	for (int i = 0; i < sk_X509_EXTENSION_num(same); i++)
+		if (!X509_add_ext(x, sk_X509_EXTENSION_value(same, i), -1))
+			return false;
+	return true;
+}
+
+/*
+ * Back-dated by a day: clocks differ. issuer NULL: by itself. same may be
+ * NULL; what it holds comes before e.
+ */
 static X509 *make_cert(const char *name, EVP_PKEY *key, X509 *issuer,
-	EVP_PKEY *by, long days, const struct extension *e, size_t n)
+	EVP_PKEY *by, long days, const STACK_OF(X509_EXTENSION) * same,
+	const struct extension *e, size_t n)
 {
 	X509 *x = X509_new();
 	bool ok = x && X509_set_version(x, X509_VERSION_3) &&
@@ -127,7 +160,7 @@ static X509 *make_cert(const char *name, EVP_PKEY *key, X509 *issuer,
 		X509_gmtime_adj(X509_getm_notAfter(x), days * DAY) &&
 		X509_set_issuer_name(
 			x, X509_get_subject_name(issuer ? issuer : x)) &&
-		X509_set_pubkey(x, key) &&
+		X509_set_pubkey(x, key) && add_same(x, same) &&
 		add_extensions(x, issuer ? issuer : x, e, n) == 0 &&
 		X509_sign(x, by, EVP_sha256());
 
@@ -230,8 +263,8 @@ int ca_make(const char *name, struct ca_text *ret, struct err *err)
 	_cleanup_(x509_free) X509 *x = NULL;
 
 	if (key)
-		x = make_cert(
-			name, key, NULL, key, CA_ROOT_DAYS, e, ARRAY_SIZE(e));
+		x = make_cert(name, key, NULL, key, CA_ROOT_DAYS, NULL, e,
+			ARRAY_SIZE(e));
 	return x ? put_text(x, key, ret, err)
 		 : tls_err(err, EIO, "make an authority");
 }
@@ -271,7 +304,7 @@ int ca_issue(const struct ca_text *root, const char *name,
 	if (r < 0)
 		return r;
 	if (key)
-		x = make_cert(name, key, issuer, by, CA_SIGNER_DAYS, e,
+		x = make_cert(name, key, issuer, by, CA_SIGNER_DAYS, NULL, e,
 			ARRAY_SIZE(e) - (only ? 0 : 1));
 	return x ? put_text(x, key, ret, err)
 		 : tls_err(err, EIO, "make a signer");
@@ -303,7 +336,9 @@ int ca_open(const struct ca_text *t, struct ca **ret, struct err *err)
 
 	if (r == 0)
 		ca->leaf_key = leaf_key_new();
-	if (r == 0 && !ca->leaf_key)
+	if (r == 0 && ca->leaf_key)
+		ca->same = same_extensions(ca);
+	if (r == 0 && !ca->same)
 		r = tls_err(err, EIO, "make a key");
 	if (r < 0) {
 		ca_free(ca);
@@ -328,6 +363,7 @@ void ca_free(struct ca *ca)
 		leaf_done(&ca->leaves[i]);
 	EVP_PKEY_free(ca->key);
 	EVP_PKEY_free(ca->leaf_key);
+	sk_X509_EXTENSION_pop_free(ca->same, X509_EXTENSION_free);
 	X509_free(ca->cert);
 	free(ca);
 }
@@ -344,14 +380,7 @@ uint32_t tls_hash(const char *s)
 X509 *ca_leaf(struct ca *ca, const char *name)
 {
 	_cleanup_free_ char *san = xasprintf("DNS:%s", name);
-	const struct extension e[] = {
-		{NID_basic_constraints, "critical,CA:FALSE"},
-		{NID_key_usage, "critical,digitalSignature"},
-		{NID_ext_key_usage, "serverAuth"},
-		{NID_subject_key_identifier, "hash"},
-		{NID_authority_key_identifier, "keyid:always"},
-		{NID_subject_alt_name, san},
-	};
+	const struct extension e = {NID_subject_alt_name, san};
 	struct leaf *l = &ca->leaves[tls_hash(name) % CA_LEAVES_MAX];
 	time_t now = time(NULL);
 
@@ -359,7 +388,7 @@ X509 *ca_leaf(struct ca *ca, const char *name)
 		return l->cert;
 	leaf_done(l);
 	l->cert = make_cert(name, ca->leaf_key, ca->cert, ca->key, CA_LEAF_DAYS,
-		e, ARRAY_SIZE(e));
+		ca->same, &e, 1);
 	if (!l->cert)
 		return NULL;
 	l->name = xstrdup(name);
