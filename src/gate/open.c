@@ -390,10 +390,14 @@ static int step_server(struct open *o)
 	(void)tls_take(c, &o->cipher[HTTP_SERVER]);
 	if (e == TLS_MORE && !o->s->net.eof)
 		return 0;
-	if (e == TLS_READY)
-		r = answer_guest(o, tls_protocol(c));
-	else
+	if (e != TLS_READY)
 		r = refuse_server(o, e == TLS_MORE ? "it closed" : tls_why(c));
+	else
+		r = answer_guest(o, tls_protocol(c));
+	if (r == -EPROTONOSUPPORT)
+		r = refuse_server(o,
+			"it does not speak HTTP/2, and this "
+			"client offers nothing else");
 	return r < 0 ? r : 1;
 }
 

@@ -421,13 +421,13 @@ check("but where rules look at requests it is refused, and the log says why",
 a = client("ngx.test", 8447, alpn=("h2",)).ask()
 check("h2 alone to a server that refuses it is told in words", a.status == 502
       and b"application protocol" in a.body, a)
-try:
-    client("ngx.test", 8449, alpn=("h2",))
-    r = "passed"
-except OSError:
-    r = ""
-check("to one that has no word for it too: the log says why",
-      r == "" and log_has("error", "no protocol in common"))
+c = client("ngx.test", 8449, alpn=("h2",))
+a = c.ask()
+check("and so is h2 alone to one that has no word for it", a.status == 502
+      and b"does not speak HTTP/2" in a.body, a)
+check("WebSocket in HTTP/2 is not offered",
+      c.h2.remote_settings.enable_connect_protocol == 0)
+c.close()
 
 # ---- real clients and servers ----
 
