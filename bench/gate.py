@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """cove-gate against tinyproxy, squid and mitmproxy, in one run without a
 guest: HTTPS requests through a tunnel, and through a proxy that opens TLS.
@@ -17,6 +17,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+import gate_h2_lib
 import gate_lib as lib
 from gate_proxies import *
 
@@ -24,6 +25,7 @@ lib.enter("127.0.0.1 localhost\n", resolver=True)
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 ONLY = sys.argv[3].split(",") if len(sys.argv) > 3 else None
 fresh_names = 0
+HOST = f"bench.test:{ORIGIN}"
 
 
 def request(s, path, size):
@@ -75,10 +77,25 @@ def new_name(proxy, n):
             request(s, b"1k", 1024)
 
 
+def kept_h2(path, size):
+    def go(proxy, n):
+        c = gate_h2_lib.Client(proxy.connect("bench.test"), "bench.test",
+                               ("h2",), ca=proxy.ca)
+        for _ in range(n):
+            a = c.ask(path, authority=HOST)
+            if a.status != 200 or len(a.body) != size:
+                raise OSError(a.head)
+        c.tls.close()
+    return go
+
+
 ROWS = (("kept alive, 1 kB", kept(b"1k", 1024), 1000),
         ("new connection, 1 kB", fresh, 100),
         ("new name, 1 kB", new_name, 50),
         ("kept alive, 8 MB", kept(b"8m", 8 << 20), 4))
+# Of those that speak it; squid does not.
+ROWS_H2 = (("HTTP/2, kept alive, 1 kB", kept_h2("/1k", 1024), 500),
+           ("HTTP/2, kept alive, 8 MB", kept_h2("/8m", 8 << 20), 2))
 
 
 def measure(proxy, how, n):
@@ -93,7 +110,7 @@ def measure(proxy, how, n):
     return (cpu(proxy.pid) - before) / n, took
 
 
-def compare(title, opened, kinds):
+def compare(title, opened, kinds, rows):
     kinds = [k for k in there(kinds)
              if not ONLY or k.__name__.lower() in ONLY + ["direct"]]
     proxies = {k.__name__.lower(): k(opened) if k is not Direct else k()
@@ -102,24 +119,30 @@ def compare(title, opened, kinds):
         p.tls = lib.client_tls(p.ca)
     time.sleep(1)
     idle = {n: private(p.pid) for n, p in proxies.items() if p.pid}
-    print(f"\n{title}\n{'':22}" + "".join(f"{n:>24}" for n in proxies))
+    print(f"\n{title}\n{'':25}" + "".join(f"{n:>24}" for n in proxies))
     figures = {}
-    for label, how, n in ROWS:
-        seen = {name: [] for name in proxies}
-        for p in proxies.values():
+    for label, how, n in rows:
+        able = {name: p for name, p in proxies.items()
+                if p.h2 or "HTTP/2" not in label}
+        seen = {name: [] for name in able}
+        for p in able.values():
             measure(p, how, max(n // 10, 1))
         for _ in range(ROUNDS):
-            for name, p in proxies.items():
+            for name, p in able.items():
                 seen[name].append(measure(p, how, n))
-        line = f"{label:22}"
-        for name, s in seen.items():
+        line = f"{label:25}"
+        for name in proxies:
+            s = seen.get(name)
+            if not s:
+                line += f"{'-':>24}"
+                continue
             c, t = (statistics.median(x[i] for x in s) for i in (0, 1))
             figures[label, name] = c
             line += f"{c:9.0f} us CPU{t:8.0f} us"
         print(line, flush=True)
     for when, kb in (("private memory idle", idle), ("after it all", {
             n: private(p.pid) for n, p in proxies.items() if p.pid})):
-        print(f"{when:22}" + "".join(
+        print(f"{when:25}" + "".join(
             f"{kb[n]:>21} kB" if n in kb else f"{'':>24}" for n in proxies))
     return figures
 
@@ -141,9 +164,10 @@ lib.authority("cove")
 dns()
 origin()
 bad = goals(compare("tunnelled", False,
-                    (Direct, Cove, Tinyproxy, Squid, Mitmproxy)),
+                    (Direct, Cove, Tinyproxy, Squid, Mitmproxy), ROWS),
             "tinyproxy", {"": 1.0})
-bad += goals(compare("opened", True, (Direct, Cove, Squid, Mitmproxy)),
+bad += goals(compare("opened", True, (Direct, Cove, Squid, Mitmproxy),
+                      ROWS + ROWS_H2),
              "squid", {"": 0.2, "kept alive, 1 kB": 0.5,
                        "kept alive, 8 MB": 0.5})
 lib.shutil.rmtree(lib.TMP, ignore_errors=True)

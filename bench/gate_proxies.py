@@ -3,7 +3,8 @@
 cove-gate, tinyproxy, squid and mitmproxy, all with the same keys (P-256).
 
 Each is a class with connect(name), a stream to that name's port 8443 through
-it; ca, the authority that a client sees there; and pid, None for no process.
+it; ca, the authority that a client sees there; h2, whether it speaks HTTP/2;
+and pid, None for no process.
 """
 import gate_lib as lib
 import os
@@ -101,7 +102,7 @@ http {{ access_log off; keepalive_requests 1000000; sendfile on;
 tcp_nodelay on; client_body_temp_path {lib.TMP}; proxy_temp_path {lib.TMP};
 fastcgi_temp_path {lib.TMP}; uwsgi_temp_path {lib.TMP};
 scgi_temp_path {lib.TMP};
-server {{ listen 127.0.0.1:{ORIGIN} ssl backlog=1024; root {lib.TMP}/www;
+server {{ listen 127.0.0.1:{ORIGIN} ssl http2 backlog=1024; root {lib.TMP}/www;
 ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate bench.test.crt;
 ssl_certificate_key bench.test.key; }} }}""")
     p = run(*run_as_user("nginx", "-c", lib.TMP + "/nginx.conf", "-p",
@@ -110,6 +111,7 @@ ssl_certificate_key bench.test.key; }} }}""")
 
 
 class Direct:
+    h2 = True
     pid = None
     ca = "origin"
 
@@ -118,6 +120,8 @@ class Direct:
 
 
 class Cove:
+    h2 = True
+
     def __init__(self, opened):
         rule = "method=GET " if opened else ""
         self.g = lib.Gate(f"allow bench.test {rule}\n"
@@ -132,6 +136,7 @@ class Cove:
 
 class Connect:
     """A proxy that is asked with CONNECT."""
+    h2 = False
 
     def __init__(self, opened, port, *command):
         self.ca = "cove" if opened else "origin"
@@ -207,6 +212,8 @@ ssl_bump bump all
 
 
 class Mitmproxy(Connect):
+    h2 = True
+
     def __init__(self, opened):
         home, port = f"{lib.TMP}/mitm{opened}", 8090 + opened
         os.makedirs(home)

@@ -56,9 +56,10 @@ def text(headers):
 class Client:
     """One connection; strict=False sends what no client should."""
 
-    def __init__(self, sock, name, alpn=("h2", "http/1.1"), strict=True):
+    def __init__(self, sock, name, alpn=("h2", "http/1.1"), strict=True,
+                 ca="cove"):
         self.name = name
-        self.tls = client_tls(alpn=alpn).wrap_socket(
+        self.tls = client_tls(ca, alpn).wrap_socket(
             sock, server_hostname=name)
         self.protocol = self.tls.selected_alpn_protocol()
         self.h2 = Connection(h2.config.H2Configuration(

@@ -15,7 +15,8 @@ if [ "${COVE_SERVERS_INSIDE:-}" != 1 ]; then
 	debs_host "$DEBS/host" nginx-light openssh-server postgresql-15 \
 		docker-registry iperf3 >&2
 	debs_guest "$DEBS/guest" postgresql-client-15 libpq5 \
-		libldap-2.5-0 wget iperf3 libiperf0 libsctp1 >&2
+		libldap-2.5-0 wget iperf3 libiperf0 libsctp1 \
+		python3-{requests,urllib3,idna,certifi,chardet,six} >&2
 	map=
 	[ "$(id -u)" = 0 ] || map=-r
 	export COVE_SERVERS_INSIDE=1 DEBS
@@ -368,6 +369,10 @@ X python3 -c "
 import os, urllib.request as u
 r = u.Request('https://api.test/python', headers={'X-Key': os.environ['API_KEY']})
 print(u.urlopen(r).read())" >/dev/null
+X env "PYTHONPATH=$W/bin/usr/lib/python3/dist-packages" python3 -c "
+import os, requests
+print(requests.get('https://api.test/requests', headers={
+	'X-Key': os.environ['API_KEY']}).text)" >"$T/requests"
 X node -e "fetch('https://api.test/node', {headers: {
 	'X-Key': process.env.API_KEY}}).then(r => r.text())" >/dev/null
 X git -c "http.extraHeader=X-Key: cove-secret-api-key" ls-remote \
@@ -389,7 +394,7 @@ os.chdir('/tmp')
 r = u.Request('https://api.test/core', headers={'X-Key': os.environ['API_KEY']})
 u.urlopen(r).read()
 os.abort()" >/dev/null
-for path in /python /node /git/repo.git /nested /core; do
+for path in /python /requests /node /git/repo.git /nested /core; do
 	like "it went out from $path" "$(grep "^$path" "$T/seen" | head -1)" \
 		" $real "
 done
