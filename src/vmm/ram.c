@@ -36,15 +36,9 @@ static int map_part(struct ram_part *p, int file, struct err *err)
 	if (mmap(p->hva, p->size, PROT_READ | PROT_WRITE, flags, file,
 		    file < 0 ? 0 : (off_t)p->offset) == MAP_FAILED)
 		return err_sys(err, errno, "cannot map guest memory");
-	/*
-	 * Huge pages save nine of ten nested page faults. Of the first Linux
-	 * uses a few pages only, to start with, and keeps the rest as its last
-	 * reserve: it is not worth 2 MiB of zeros.
-	 */
+	/* Huge pages save nine of ten nested page faults. */
 	if (file < 0)
 		(void)madvise(p->hva, p->size, MADV_HUGEPAGE);
-	if (file < 0 && p->gpa == 0)
-		(void)madvise(p->hva, MIN(p->size, RAM_ALIGN), MADV_NOHUGEPAGE);
 	/* It holds other people's secrets, and nobody forks with it. */
 	(void)madvise(p->hva, p->size, MADV_DONTDUMP);
 	(void)madvise(p->hva, p->size, MADV_DONTFORK);
