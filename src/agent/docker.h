@@ -70,6 +70,8 @@ struct docker_run {
 	int modules_fd; /* -1: nothing to wait for */
 };
 _Noreturn void docker_run(const struct docker_run *run);
+/* While the daemons run, the copy of runc that is executed: a link to a memfd. */
+#define DOCKER_SEALED "/run/cove/docker/runc"
 
 /*
  * dockerd's arguments: those that the user's daemon.json (text) does not set

@@ -12,6 +12,7 @@
 #include "agent/docker.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -176,6 +179,7 @@ static int prepare(struct run *r)
 	(void)mkdir(OWN_DIR, 0700);
 	(void)mkdir(OWN_BIN, 0700);
 	(void)unlink(OWN_BIN "/runc");
+	(void)unlink(DOCKER_SEALED);
 	if (symlink("/proc/1/exe", OWN_BIN "/runc") < 0)
 		return -errno;
 	(void)mkdir(CONTAINERD_DIR, 0711);
@@ -294,6 +298,43 @@ static void reap(struct run *r)
 		/* One without the other is of no use. */
 		end(r);
 	}
+}
+
+/*
+ * runc never runs a container's first process from its own file, which root in
+ * there could then write to: it copies itself into a sealed memfd, each time,
+ * unless it lies in one already. So there is one, for all of them. Its time is
+ * the file's, so that docker_runc() sees when there is another runc.
+ */
+static int seal_runc(void)
+{
+	_cleanup_close_ int fd = -1, mem = -1;
+	_cleanup_free_ char *file = NULL, *link = NULL;
+	struct timespec when[2];
+	struct stat st;
+	off_t at = 0;
+
+	if (spawn_lookup("runc", SPAWN_PATH, &file) < 0)
+		return -ENOENT;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	mem = memfd_create("runc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || mem < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	while (at < st.st_size)
+		if (sendfile(mem, fd, &at, (size_t)(st.st_size - at)) <= 0)
+			return -EIO;
+	when[0] = when[1] = st.st_mtim;
+	/* Just these four: runc compares them. */
+	if (futimens(mem, when) < 0 || fchmod(mem, 0555) < 0 ||
+		fcntl(mem, F_ADD_SEALS,
+			F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+				F_SEAL_WRITE) < 0)
+		return -errno;
+	link = xasprintf("/proc/%d/fd/%d", (int)getpid(), mem);
+	if (symlink(link, DOCKER_SEALED) < 0)
+		return -errno;
+	TAKE_FD(mem); /* the process holds it to its end */
+	return 0;
 }
 
 /* ---- events ---- */
@@ -442,6 +483,9 @@ _Noreturn void docker_run(const struct docker_run *in)
 		_exit(1);
 	}
 	start_both(&r);
+	n = seal_runc();
+	if (n < 0)
+		log_warn("docker: no copy of runc: %s", strerror(-n));
 	serve(&r);
 	if (!r.stopping && r.status)
 		refuse_all(&r, "dockerd ended");

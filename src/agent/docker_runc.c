@@ -3,6 +3,7 @@
  * A name "runc" before the real one in the daemons' PATH is a link to this
  * program. It runs as root of the guest and serves nobody but the guest.
  */
+#include "agent/docker.h"
 #include "agent/docker_spec.h"
 #include "agent/spawn.h"
 #include "agent/trust.h"
@@ -84,32 +85,54 @@ static int make_bundle(const char *spec, const char *dir, const char *to)
 	return fd_write_all(fd, all, strlen(all));
 }
 
-static int put_back(const char *path, const struct buf *text)
+static int put_back(const char *path, const char *text)
 {
 	_cleanup_close_ int fd =
 		open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 
-	/* The last byte is its NUL. */
-	return fd < 0 ? -errno
-		      : fd_write_all(fd, buf_head(text), buf_len(text) - 1);
+	return fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
 }
 
+/* Its text is the one that out holds now. */
+static void take(char **json, struct buf *out)
+{
+	free(*json);
+	*json = xstrndup((const char *)buf_head(out), buf_len(out) - 1);
+	buf_consume(out, buf_len(out));
+}
+
+static int trust(const char *json, const char *bundle_dir, struct buf *out)
+{
+	_cleanup_free_ char *source = NULL;
+
+	if (bundle_dir) {
+		source = xasprintf("%s/" BUNDLE_NAME, bundle_dir);
+		if (access(TRUST_FILE, F_OK) < 0 ||
+			make_bundle(json, bundle_dir, source) < 0)
+			return 0;
+	}
+	return docker_spec_edit(json, source, out);
+}
+
+/* With bundle_dir a container's specification, else a process's. */
 static void edit(const char *path, const char *bundle_dir)
 {
 	_cleanup_free_ char *json = read_inside("/", path, DOCKER_SPEC_MAX);
-	_cleanup_free_ char *source = NULL;
 	_cleanup_(buf_done) struct buf out;
+	bool changed = false;
 
 	buf_init(&out, DOCKER_SPEC_MAX + 4096);
 	if (!json)
 		return;
-	if (bundle_dir) {
-		source = xasprintf("%s/" BUNDLE_NAME, bundle_dir);
-		if (make_bundle(json, bundle_dir, source) < 0)
-			return;
+	if (bundle_dir && docker_spec_hook(json, &out) == 1) {
+		take(&json, &out);
+		changed = true;
 	}
-	if (docker_spec_edit(json, source, &out) == 1 &&
-		put_back(path, &out) < 0)
+	if (trust(json, bundle_dir, &out) == 1) {
+		take(&json, &out);
+		changed = true;
+	}
+	if (changed && put_back(path, json) < 0)
 		fprintf(stderr, "cove: cannot change %s\n", path);
 }
 
@@ -143,8 +166,6 @@ static void change(int argc, char **argv)
 	const char *process = option(argc, argv, "--process");
 	_cleanup_free_ char *path = NULL;
 
-	if (access(TRUST_FILE, F_OK) < 0)
-		return;
 	if (bundle && *bundle == '/' &&
 		(has(argc, argv, "create") || has(argc, argv, "run"))) {
 		path = xasprintf("%s/config.json", bundle);
@@ -157,13 +178,27 @@ static void change(int argc, char **argv)
 	}
 }
 
+/* The copy in memory (docker_run.c), when it is one of this file. */
+static bool sealed(const char *file)
+{
+	struct stat own, copy;
+
+	return stat(file, &own) == 0 && stat(DOCKER_SEALED, &copy) == 0 &&
+		own.st_size == copy.st_size &&
+		own.st_mtim.tv_sec == copy.st_mtim.tv_sec &&
+		own.st_mtim.tv_nsec == copy.st_mtim.tv_nsec;
+}
+
 _Noreturn void docker_runc(int argc, char **argv)
 {
 	char *file;
 
 	change(argc, argv);
-	if (spawn_lookup("runc", SPAWN_PATH, &file) == 0)
+	if (spawn_lookup("runc", SPAWN_PATH, &file) == 0) {
+		if (sealed(file))
+			execv(DOCKER_SEALED, argv);
 		execv(file, argv);
+	}
 	fprintf(stderr, "runc: not found in " SPAWN_PATH "\n");
 	_exit(127);
 }

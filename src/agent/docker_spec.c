@@ -2,6 +2,7 @@
 #include "agent/docker_spec.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DEPTH_MAX 64u
@@ -229,6 +230,61 @@ int docker_spec_edit(const char *json, const char *source, struct buf *out)
 	}
 	return put_all(out, json, env + 1, mounts, source, &f) < 0 ? -ENOBUFS
 								   : 1;
+}
+
+/* ---- the hook ---- */
+
+struct hook {
+	const char *path, *path_end; /* with its quotes */
+	const char *args;            /* the first of them */
+};
+
+static void see_hook(void *arg, const char *p, const char *end)
+{
+	struct hook *h = arg;
+	const char *path = member(p, "path");
+	const char *args = member(p, "args");
+
+	if (h->path || !path || *path != '"' || !args || *args != '[')
+		return;
+	args = space(args + 1);
+	if (!is_string(args, DOCKER_SETKEY))
+		return;
+	h->path = path;
+	h->path_end = string(path);
+	h->args = args;
+}
+
+int docker_spec_hook(const char *json, struct buf *out)
+{
+	static const char program[] = "\"/proc/1/exe\"";
+	const char *hooks = member(json, "hooks");
+	const char *list = hooks ? member(hooks, "prestart") : NULL;
+	_cleanup_free_ char *own = NULL;
+	struct hook h = {0};
+	int r;
+
+	if (!list || !each(list, see_hook, &h) || !h.path)
+		return 0;
+	own = xasprintf("\"" DOCKER_OWN_SETKEY "\",%.*s,",
+		(int)(h.path_end - h.path), h.path);
+	if (h.path < h.args)
+		r = buf_putf(out, "%.*s%s%.*s%s%s", (int)(h.path - json), json,
+			program, (int)(h.args - h.path_end), h.path_end, own,
+			h.args);
+	else
+		r = buf_putf(out, "%.*s%s%.*s%s%s", (int)(h.args - json), json,
+			own, (int)(h.path - h.args), h.args, program,
+			h.path_end);
+	return r < 0 || buf_put(out, "", 1) < 0 ? -ENOBUFS : 1;
+}
+
+pid_t docker_spec_pid(const char *json)
+{
+	const char *p = member(json, "pid");
+	size_t n = p ? strspn(p, "0123456789") : 0;
+
+	return n && n < 8 ? (pid_t)strtol(p, NULL, 10) : 0;
 }
 
 char *docker_spec_root(const char *json)

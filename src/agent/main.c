@@ -10,20 +10,22 @@
 
 static struct agent agent;
 
-/* docker_run.c links the name to this program. */
-static bool is_runc(const char *name)
+/* docker_run.c links the one name to this program, docker_spec.c the other. */
+static bool is_called(const char *name, const char *what)
 {
 	const char *slash = name ? strrchr(name, '/') : NULL;
 
-	return name && streq(slash ? slash + 1 : name, "runc");
+	return name && streq(slash ? slash + 1 : name, what);
 }
 
 int main(int argc, char **argv)
 {
 	struct err err = {0};
 
-	if (getpid() != 1 && is_runc(argv[0]))
+	if (getpid() != 1 && is_called(argv[0], "runc"))
 		docker_runc(argc, argv);
+	if (getpid() != 1 && is_called(argv[0], DOCKER_OWN_SETKEY))
+		docker_setkey(argc, argv);
 	if (argc > 1 && streq(argv[1], "--version")) {
 		puts("cove-init " COVE_VERSION);
 		return 0;

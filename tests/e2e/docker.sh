@@ -49,6 +49,9 @@ sh_ 'cp --parents -L $(ldd /usr/bin/curl | grep -o "/[^ ]*" | sort -u) \
 ok "an image is imported from a tar stream" \
 	sh_ 'tar -C box -c bin | docker import - bb'
 is "a container runs" "$(d run --rm bb /bin/busybox echo hello)" hello
+is "by a copy of runc in memory, which nothing can write to" \
+	"$(sh_ 'sudo python3 -c "import fcntl
+print(fcntl.fcntl(open(\"/run/cove/docker/runc\"), fcntl.F_GET_SEALS))"')" 15
 status "its exit code is the command's" 7 \
 	d run --rm bb /bin/busybox sh -c 'exit 7'
 ok "an image is built in the shared directory" d build -q -t box box
@@ -76,6 +79,9 @@ ok "networks are made" sh_ 'docker network create n1 && docker network create n2
 ok "a container with a published port" d run -d --name web --network n1 \
 	-p 8080:80 box sh -c \
 	'mkdir /www; echo web-says-hi >/www/index.html; httpd -f -p 80 -h /www'
+like "told to dockerd by our hook" "$(sh_ 'sudo sh -c "cat \
+	/run/containerd/io.containerd.runtime.v2.task/moby/*/config.json"')" \
+	'"/proc/1/exe","args":\["docker-setkey","/proc/[0-9]+/exe"'
 is "is found by name in its network" \
 	"$(d run --rm --network n1 box curl -sS -m 20 http://web/)" web-says-hi
 ip=$(d inspect -f '{{.NetworkSettings.Networks.n1.IPAddress}}' web)

@@ -107,6 +107,56 @@ static void test_root(void **state)
 	assert_null(docker_spec_root("{\"path\":\"/\"}"));
 }
 
+#define HOOK(path, args) "{\"hooks\":{\"prestart\":[" path args "]},\"x\":[]}"
+
+static void hooked(const char *json, const char *want)
+{
+	_cleanup_(buf_done) struct buf out;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(docker_spec_hook(json, &out), want != NULL);
+	if (!want) {
+		assert_int_equal(buf_len(&out), 0);
+		return;
+	}
+	assert_string_equal((const char *)buf_head(&out), want);
+	assert_int_equal(buf_len(&out), strlen(want) + 1);
+	/* What was changed is not changed again. */
+	hooked(want, NULL);
+}
+
+static void test_hook(void **state)
+{
+	hooked(HOOK("{\"path\":\"/proc/7/exe\",",
+		       "\"args\":[\"libnetwork-setkey\",\"a\"]}"),
+		HOOK("{\"path\":\"/proc/1/exe\",",
+			"\"args\":[\"docker-setkey\",\"/proc/7/exe\","
+			"\"libnetwork-setkey\",\"a\"]}"));
+	/* The other order, behind another hook, white space. */
+	hooked(HOOK("{\"path\":\"/x\"}, ",
+		       "{ \"args\" : [ \"libnetwork-setkey\" ] , \"path\" : "
+		       "\"/d\" }"),
+		HOOK("{\"path\":\"/x\"}, ",
+			"{ \"args\" : [ \"docker-setkey\",\"/d\","
+			"\"libnetwork-setkey\" ] , \"path\" : "
+			"\"/proc/1/exe\" }"));
+	hooked(HOOK("{\"path\":\"/d\",", "\"args\":[\"other\"]}"), NULL);
+	hooked(HOOK("{\"path\":7,", "\"args\":[\"libnetwork-setkey\"]}"), NULL);
+	hooked(HOOK("{\"path\":\"/d\",", "\"args\":[]}"), NULL);
+	hooked(HOOK("", "1,,"), NULL);
+	hooked("{\"hooks\":{}}", NULL);
+	hooked("", NULL);
+}
+
+static void test_pid(void **state)
+{
+	assert_int_equal(docker_spec_pid("{\"a\":{},\"pid\": 4711}"), 4711);
+	assert_int_equal(docker_spec_pid("{\"pid\":\"1\"}"), 0);
+	assert_int_equal(docker_spec_pid("{\"pid\":-1}"), 0);
+	assert_int_equal(docker_spec_pid("{\"pid\":99999999}"), 0);
+	assert_int_equal(docker_spec_pid("{}"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +166,8 @@ int main(void)
 		cmocka_unit_test(test_no_place_for_it),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_hook),
+		cmocka_unit_test(test_pid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
