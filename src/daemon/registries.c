@@ -8,13 +8,16 @@
 
 #include "daemon/secrets.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define KEPT_NAME "registries"
+#define OLD_NAME "registries.json"
 #define KEPT_MAX (256u * 1024u)
 #define HOST_MAX 255u
 #define TEXT_MAX 8192u
@@ -50,20 +53,6 @@ static void wipe(char *text)
 	free(text);
 }
 
-static int read_all(struct daemon *d, json_t **ret, struct err *err)
-{
-	char *text = NULL;
-	int r = secrets_kept(d, KEPT_NAME, &text, err);
-	json_t *all = NULL;
-
-	if (r == 0 && *text)
-		r = json_read(text, strlen(text), &all, err);
-	wipe(text);
-	if (r == 0)
-		*ret = all ? all : json_object();
-	return r;
-}
-
 static int write_all(struct daemon *d, json_t *all, struct err *err)
 {
 	char *text = json_dumps(all, JSON_COMPACT);
@@ -72,6 +61,67 @@ static int write_all(struct daemon *d, json_t *all, struct err *err)
 		: secrets_keep(d, KEPT_NAME, text, err);
 
 	wipe(text);
+	return r;
+}
+
+/* What is stored already is newer. */
+static bool add_old(json_t *all, json_t *old)
+{
+	const char *host;
+	json_t *one;
+
+	json_object_foreach (old, host, one)
+		if (!json_is_string(json_object_get(one, "user")) ||
+			!json_is_string(json_object_get(one, "password")))
+			return false;
+	return json_is_object(old) && json_object_update_missing(all, old) == 0;
+}
+
+/*
+ * Before they were sealed, they lay in plain text in $config/registries.json.
+ * It goes when they are stored anew, and not before.
+ */
+static int take_old(struct daemon *d, json_t *all, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/" OLD_NAME, d->paths.config);
+	_cleanup_json_ json_t *old = NULL;
+	char *text = NULL;
+	ssize_t n = fd_slurp_at(AT_FDCWD, path, KEPT_MAX, &text);
+	bool good = n >= 0 && json_read(text, (size_t)n, &old, NULL) == 0 &&
+		add_old(all, old);
+	int r;
+
+	wipe(text);
+	if (n == -ENOENT)
+		return 0;
+	if (!good)
+		return err_set(err, EINVAL,
+			"%s has passwords of registries from an older version, "
+			"and cannot be read: remove it, then use cove template "
+			"login again",
+			path);
+	r = write_all(d, all, err);
+	if (r == 0 && unlink(path) < 0)
+		return err_sys(err, errno, "cannot remove %s", path);
+	if (r == 0)
+		log_info("registry credentials of %s are sealed now", path);
+	return r;
+}
+
+static int read_all(struct daemon *d, json_t **ret, struct err *err)
+{
+	_cleanup_json_ json_t *all = NULL;
+	char *text = NULL;
+	int r = secrets_kept(d, KEPT_NAME, &text, err);
+
+	if (r == 0 && *text)
+		r = json_read(text, strlen(text), &all, err);
+	wipe(text);
+	if (r == 0 && !all)
+		all = json_object();
+	r = r ? r : take_old(d, all, err);
+	if (r == 0)
+		*ret = TAKE_PTR(all);
 	return r;
 }
 
