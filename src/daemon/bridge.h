@@ -21,9 +21,9 @@ typedef void bridge_end_fn(void *arg);
 /*
  * Takes both descriptors (sockets, made non-blocking here) also on failure.
  * to_b and to_a are bytes to be delivered first, those of a before those of b:
- * whoever was told nothing knows that nothing was passed on. scratch is memory that may be
- * used within one callback. end is called once when it is over; until then the
- * bridge is on the list.
+ * whoever was told nothing knows that nothing was passed on. scratch is memory
+ * that may be used within one callback. end is called once when it is over;
+ * until then the bridge is on the list.
  */
 int bridge_start(struct loop *l, struct list *list, int fd_a, int fd_b,
 	const struct buf *to_b, const struct buf *to_a, uint8_t *scratch,
