@@ -96,7 +96,7 @@ def origin():
         with open(f"{lib.TMP}/www/{name}", "wb") as f:
             f.write(bytes(size))
     with open(lib.TMP + "/nginx.conf", "w") as f:
-        f.write(f"""daemon off; worker_processes 1; pid {lib.TMP}/nginx.pid;
+        f.write(f"""daemon off; master_process off; pid {lib.TMP}/nginx.pid;
 error_log /dev/null; events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 1000000; sendfile on;
 tcp_nodelay on; client_body_temp_path {lib.TMP}; proxy_temp_path {lib.TMP};

@@ -19,7 +19,7 @@ while True:
 E
 server=$!
 trap 'kill $server; cleanup' EXIT
-C() { timeout 900 "$COVE" "$@" </dev/null 2>&1; }
+C() { timeout $((900 + count / 20)) "$COVE" "$@" </dev/null 2>&1; }
 storm() { C exec box ./storm host.cove.internal "$port" "$1" 64; }
 
 # NAME, descriptors, private KB, ticks of CPU: a line for each of our processes.
