@@ -8,13 +8,11 @@ a busy machine; absolute times do not travel.
 Needs what `make test-cache` prepares: $COVE_TEST_CACHE with a kernel and the
 shell template. fs is in fsbench.py.
 """
-import glob, json, os, select, shutil, statistics, subprocess, sys, tempfile, time
+import json, os, shutil, statistics, subprocess, sys, tempfile, time
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.environ.get("COVE_BUILD", TOP + "/build")
-LIBEXEC = os.environ.get("COVE_LIBEXEC", BUILD + "/bin")
-CACHE = os.environ.get("COVE_TEST_CACHE", TOP + "/.cache/dev/cache")
-COVE = LIBEXEC + "/cove"
+import private
+from private import CACHE, COVE, TOP
+
 RUNS = int(os.environ.get("COVE_BENCH_RUNS", "7"))
 
 
@@ -119,11 +117,8 @@ def private_kib(pid):
 
 
 def bench_memory(home):
-    o = json.loads(subprocess.run([COVE, "inspect", "--json", "bench"],
-                                  capture_output=True, check=True).stdout)
-    o = o[0] if isinstance(o, list) else o
-    d = json.loads(subprocess.run([COVE, "daemon", "status", "--json"],
-                                  capture_output=True, check=True).stdout)
+    o = private.inspect("bench")
+    d = json.loads(private.cove("daemon", "status", "--json"))
     dev, coved = private_kib(o["pids_host"]["devices"]), private_kib(d["pid"])
     print(f"private memory, idle        {dev / 1024:8.2f} MiB cove-devices"
           f"  (one per sandbox; goal < 6), {coved / 1024:.2f} MiB coved (one per user)")
@@ -131,12 +126,8 @@ def bench_memory(home):
 
 def main():
     want = sys.argv[1:] or ["start", "exec", "memory", "fs"]
-    home = tempfile.mkdtemp(prefix="cove-bench.")
-    os.environ.update(COVE_HOME=home, COVE_LIBEXEC=LIBEXEC)
-    os.makedirs(home + "/work")
-    os.symlink(CACHE, home + "/cache")
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cpus", flush=True)
-    try:
+    with private.home() as home:
+        os.makedirs(home + "/work")
         for name in want:
             if name == "fs":
                 subprocess.run([sys.executable, TOP + "/bench/fsbench.py"], check=True)
@@ -145,12 +136,6 @@ def main():
                     bench_exec(home)
                 globals()["bench_" + name](home)
             sys.stdout.flush()
-    finally:
-        subprocess.run([COVE, "rm", "-f", "--all"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-        subprocess.run([COVE, "daemon", "stop"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,16 @@ than the clock does.
 
 Needs what `make test-cache` prepares, and busybox-static.
 """
-import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.environ.get("COVE_BUILD", TOP + "/build")
-LIBEXEC = os.environ.get("COVE_LIBEXEC", BUILD + "/bin")
-CACHE = os.environ.get("COVE_TEST_CACHE", TOP + "/.cache/dev/cache")
-COVE = LIBEXEC + "/cove"
+import private
+from private import cove, inspect
+
 TICK = os.sysconf("SC_CLK_TCK")
 
 # In the guest, as root. "ours": one request to the socket of the agent.
@@ -70,20 +66,6 @@ STEPS = (("start", "nothing runs to GET /info"), ("import", "docker import"),
          ("first", "first docker run"), ("warm", "second docker run"))
 
 
-def cove(*args, stdin=None):
-    r = subprocess.run([COVE, *args], stdin=stdin or subprocess.DEVNULL,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if r.returncode:
-        raise SystemExit(f"cove {args[0]}: {r.stdout.decode()}")
-    return r.stdout.decode()
-
-
-def engine_pid():
-    o = json.loads(cove("inspect", "--json", "bench"))
-    o = o[0] if isinstance(o, list) else o
-    return o["pids_host"]["engine"]
-
-
 def cpu(pid):
     f = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     return (int(f[11]) + int(f[12])) / TICK
@@ -106,7 +88,7 @@ def round_of(kind, home):
     cove("create", "--name", "bench", "--cpus", "2", "--memory", "1500M",
          "shell")
     cove("cp", home + "/helper.py", "bench:/tmp/helper.py")
-    pid, r = engine_pid(), {}
+    pid, r = inspect("bench")["pids_host"]["engine"], {}
     _, c, out = measure(pid, lambda: cove(
         "exec", "-u", "root", "bench", "python3", "/tmp/helper.py", kind,
         SOCKETS[kind]))
@@ -153,17 +135,8 @@ def bench(home, rounds):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    home = tempfile.mkdtemp(prefix="cove-bench.")
-    os.environ.update(COVE_HOME=home, COVE_LIBEXEC=LIBEXEC)
-    os.symlink(CACHE, home + "/cache")
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cpus", flush=True)
-    try:
+    with private.home() as home:
         bench(home, rounds)
-    finally:
-        for args in (["rm", "-f", "--all"], ["daemon", "stop"]):
-            subprocess.run([COVE, *args], stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -12,34 +12,15 @@ Beside it the page cache of the template's image, which is no process's: what
 is in it is there once, however many sandboxes read it.
 """
 import ctypes
-import json
 import mmap
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.environ.get("COVE_BUILD", TOP + "/build")
-LIBEXEC = os.environ.get("COVE_LIBEXEC", BUILD + "/bin")
-CACHE = os.environ.get("COVE_TEST_CACHE", TOP + "/.cache/dev/cache")
-COVE = LIBEXEC + "/cove"
+import private
+from private import CACHE, cove, inspect
+
 WORK = "git --version; python3 -c 'import json, ssl'; cat /usr/bin/node >/dev/null"
 MIB = 1 << 20
-
-
-def cove(*args):
-    r = subprocess.run([COVE, *args], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if r.returncode:
-        raise SystemExit(f"cove {args[0]}: {r.stdout.decode()}")
-    return r.stdout.decode()
-
-
-def inspect(name):
-    o = json.loads(cove("inspect", "--json", name))
-    return o[0] if isinstance(o, list) else o
 
 
 def resident(path):
@@ -113,16 +94,8 @@ def bench(count, memory):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     memory = sys.argv[2] if len(sys.argv) > 2 else "512M"
-    home = tempfile.mkdtemp(prefix="cove-bench.")
-    os.environ.update(COVE_HOME=home, COVE_LIBEXEC=LIBEXEC)
-    os.symlink(CACHE, home + "/cache")
-    try:
+    with private.home():
         bench(count, memory)
-    finally:
-        for args in (["rm", "-f", "--all"], ["daemon", "stop"]):
-            subprocess.run([COVE, *args], stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":
