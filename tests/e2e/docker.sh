@@ -176,6 +176,19 @@ like "docker-env names the socket" \
 	"$(eval "$(C docker-env dk)"; echo "$DOCKER_HOST")" "^unix://$sock\$"
 if command -v docker >/dev/null; then
 	like "this host's own CLI works" "$(C docker --host dk -- ps)" keeper
+	export DOCKER_CONFIG=$T/docker
+	h() { timeout 300 docker --context dk "$@" </dev/null 2>&1; }
+	ok "a context of it" \
+		docker context create dk --docker "host=unix://$sock"
+	is "runs a container with this directory in it" \
+		"$(h run --rm -v "$W/app:/app:ro" box tail -n 1 /app/Dockerfile)" \
+		"$(tail -n 1 "$W/app/Dockerfile")"
+	ok "builds an image" env DOCKER_BUILDKIT=0 timeout 300 \
+		docker --context dk build -q -t host "$W/box"
+	is "which is the sandbox's" "$(d run --rm host echo built)" built
+	is "works in a container" "$(h exec keeper head -n 1 /keep/log)" start
+	is "and this host's own daemon sees nothing of it" \
+		"$(docker --context default ps -aq --filter name=keeper 2>/dev/null)" ""
 else
 	skip "this host's own CLI works" "no docker CLI here"
 fi
