@@ -80,7 +80,7 @@ nginx_start() {
 	head -c 20000000 /dev/urandom >"$T/www/big"
 	echo hello-from-nginx >"$T/www/index.html"
 	cat >"$T/nginx.conf" <<-E
-	daemon off; master_process off; pid $T/nginx.pid;
+	daemon off; master_process off; user root; pid $T/nginx.pid;
 	error_log $T/nginx.log; events { }
 	http {
 		access_log $T/access.log; root $T/www;
