@@ -187,6 +187,18 @@ if command -v docker >/dev/null; then
 		docker --context dk build -q -t host "$W/box"
 	is "which is the sandbox's" "$(d run --rm host echo built)" built
 	is "works in a container" "$(h exec keeper head -n 1 /keep/log)" start
+	like "on a terminal, too" "$(python3 -c 'import pty, sys
+pty.spawn(sys.argv[1:])' docker --context dk exec -it keeper tty </dev/null)" \
+		'/dev/pts/[0-9]'
+	# The guest's plugin runs here as well; this host may have none.
+	mkdir -p "$DOCKER_CONFIG/cli-plugins"
+	C cp dk:/usr/libexec/docker/cli-plugins/docker-compose \
+		"$DOCKER_CONFIG/cli-plugins" >/dev/null
+	ok "compose from this host" h compose --project-directory shop up -d
+	is "its services work together" "$(sh_ 'curl -sS --retry 30 \
+		--retry-delay 1 --retry-all-errors -f \
+		http://127.0.0.1:8081/got 2>/dev/null')" from-the-back
+	ok "and are ended" h compose --project-directory shop down -t 1
 	is "and this host's own daemon sees nothing of it" \
 		"$(docker --context default ps -aq --filter name=keeper 2>/dev/null)" ""
 else
