@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
 
 static size_t given_fds(const struct birth *b, int *fds)
 {

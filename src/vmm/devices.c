@@ -2,11 +2,8 @@
 #include "vmm/devices.h"
 
 #include "base/buf.h"
-#include "wire/agent.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static int add_disks(struct devices *d, const struct vmm_config *cfg,
 	struct mmio_bank *bank, struct bus *bus, struct err *err)

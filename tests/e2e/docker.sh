@@ -199,8 +199,11 @@ pty.spawn(sys.argv[1:])' docker --context dk exec -it keeper tty </dev/null)" \
 		--retry-delay 1 --retry-all-errors -f \
 		http://127.0.0.1:8081/got 2>/dev/null')" from-the-back
 	ok "and are ended" h compose --project-directory shop down -t 1
-	is "and this host's own daemon sees nothing of it" \
-		"$(docker --context default ps -aq --filter name=keeper 2>/dev/null)" ""
+	# Where there is one.
+	if docker --context default info >/dev/null 2>&1; then
+		is "and this host's own daemon sees nothing of it" "$(docker \
+			--context default ps -aq --filter name=keeper)" ""
+	fi
 else
 	skip "this host's own CLI works" "no docker CLI here"
 fi

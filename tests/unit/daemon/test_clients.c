@@ -13,22 +13,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-static int setup(void **state)
-{
-	struct world *w = xnew(struct world);
-
-	world_init(w);
-	*state = w;
-	return world_start(w) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 /* Sends text, reads to the end; the first line of the answer. */
 static const char *say(struct world *w, const char *text, size_t len)
 {
@@ -218,7 +202,7 @@ static void test_clients_that_leave(void **state)
 	assert_int_equal(world_procs(w), 0);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
 {

@@ -18,22 +18,6 @@
 #define ROUNDS 60
 #define CLIENTS 4
 
-static int setup(void **state)
-{
-	struct world *w = xnew(struct world);
-
-	world_init(w);
-	*state = w;
-	return world_start(w) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static int create(struct world *w, const char *name)
 {
 	_cleanup_free_ char *body =
@@ -277,7 +261,7 @@ static void test_kill_at_random_moments(void **state)
 	}
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
 {

@@ -14,22 +14,6 @@
 
 #define SMALL "\"disk\":67108864,\"docker_disk\":67108864"
 
-static int setup(void **state)
-{
-	struct world *w = xnew(struct world);
-
-	world_init(w);
-	*state = w;
-	return world_start(w) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void create(struct world *w, const char *name)
 {
 	_cleanup_free_ char *body =
@@ -145,13 +129,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			test_bytes_both_ways, setup, teardown),
+			test_bytes_both_ways, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_refusals_say_why, setup, teardown),
+			test_refusals_say_why, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_callers_are_bounded,
+			world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_silent_callers_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			test_it_is_there_after_a_restart, setup, teardown),
+			test_it_is_there_after_a_restart, world_setup,
+			world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

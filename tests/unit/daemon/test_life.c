@@ -17,22 +17,6 @@
 
 #define SMALL "\"disk\":67108864,\"docker_disk\":67108864"
 
-static int setup(void **state)
-{
-	struct world *w = xnew(struct world);
-
-	world_init(w);
-	*state = w;
-	return world_start(w) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static int create(
 	struct world *w, const char *name, const char *more, json_t **ret)
 {
@@ -577,7 +561,7 @@ static void test_a_damaged_template_is_refused(void **state)
 	assert_int_equal(world_entries(w, "state/sandboxes"), 1);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
 {

@@ -15,22 +15,6 @@
 #define OLD "config/registries.json"
 #define SEALED "state/secret/registries"
 
-static int setup(void **state)
-{
-	struct world *w = xnew(struct world);
-
-	world_init(w);
-	*state = w;
-	return world_start(w) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static bool exists(const struct world *w, const char *sub)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", w->dir, sub);
@@ -115,9 +99,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			test_plain_text_is_sealed, setup, teardown),
+			test_plain_text_is_sealed, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_what_cannot_be_read_is_told, setup, teardown),
+			test_what_cannot_be_read_is_told, world_setup,
+			world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -393,3 +393,19 @@ void world_done(struct world *w)
 	assert_int_equal(world_procs(w), 0);
 	(void)nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
+
+int world_setup(void **state)
+{
+	struct world *w = xnew(struct world);
+
+	world_init(w);
+	*state = w;
+	return world_start(w) ? 0 : -1;
+}
+
+int world_teardown(void **state)
+{
+	world_done(*state);
+	free(*state);
+	return 0;
+}

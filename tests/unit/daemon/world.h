@@ -20,6 +20,9 @@ struct world {
 void world_init(struct world *w);
 /* Ends everything and fails the test when a process or file is left over. */
 void world_done(struct world *w);
+/* For cmocka: a world that serves, and its end. */
+int world_setup(void **state);
+int world_teardown(void **state);
 /* True when it serves. */
 bool world_start(struct world *w);
 void world_kill(struct world *w); /* kill -9 */
