@@ -28,9 +28,13 @@ python3 - "$COVE_HOME/run/coved.sock" <<'PY' >"$T/api" 2>&1
 import os, random, socket, sys, time
 path = sys.argv[1]
 def conn():
-    s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(path); return s
+    # Connect first: with a timeout set, a full backlog is an error, not a wait.
+    s = socket.socket(socket.AF_UNIX); s.connect(path); s.settimeout(60); return s
 def ask(raw):
-    s = conn(); s.sendall(raw); out = b""
+    s = conn(); out = b""
+    # An answer may come, and the end with it, before the whole question was read.
+    try: s.sendall(raw)
+    except ConnectionError: pass
     try:
         while True:
             d = s.recv(65536)
