@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A kernel file of the user: what is accepted is an ELF with a version. */
 #include "image/bzimage.h"
+#include "image/kernel_elf.h"
 
 #include <assert.h>
 #include <string.h>
@@ -20,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (vmlinux_version(elf.p, elf.len, &version, NULL) == 0)
 		assert(strlen(version) < 64 && !strchr(version, '/'));
 	free(version);
+	elf_split_tables(elf.p, elf.len);
+	assert(vmlinux_check(elf.p, elf.len, NULL) == 0);
 	blob_done(&elf);
 	return 0;
 }

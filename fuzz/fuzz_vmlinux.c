@@ -9,19 +9,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct ram ram;
-	static int fd = -1;
+	/* New ones each time: what is mapped must not get shorter. */
+	int fd = memfd_create("kernel", MFD_CLOEXEC);
 	struct vmlinux k;
+	struct ram ram;
 	struct err err;
-	int r;
+	int r = ram_open(&ram, 4 * MIB, -1, &err);
 
-	if (fd < 0) {
-		r = ram_open(&ram, 4 * MIB, -1, &err);
-		assert(r == 0);
-		fd = memfd_create("kernel", MFD_CLOEXEC);
-	}
-	r = ftruncate(fd, 0);
-	assert(r == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+	assert(r == 0 && fd >= 0);
+	assert(pwrite(fd, data, size, 0) == (ssize_t)size);
 	(void)vmlinux_load(fd, &ram, &k, &err);
+	ram_done(&ram);
+	(void)close(fd);
 	return 0;
 }

@@ -6,6 +6,8 @@
  */
 #include "daemon/engine_internal.h"
 
+#include "daemon/cmdline.h"
+
 #include "wire/agent.h"
 #include <assert.h>
 #include <errno.h>
@@ -95,41 +97,19 @@ uint64_t engine_tsc_khz(void)
  * Without firmware clocks the kernel would calibrate the TSC against a PIT
  * that a busy host serves late, and then hang: under TCG it is told.
  *
- * The wall is around the guest: what defends its kernel from its own processes
- * at a price is off, AppArmor (2 % of each boot, more of each dockerd start) and
- * zeroing of all memory with every engine, retpolines only here, where they
- * guard against nothing. Landlock stays, because programs use it themselves.
- *
- * swiotlb=noforce: beyond 3 GiB the kernel would set aside and zero 64 MiB for
- * devices that reach less; ours reach everything.
- *
- * The initcalls parse type information, make event files, test a key derivation
- * and load certificates for modules, which takes a twelfth of a boot without
- * hardware virtualization; TCP's default is then reno, which over a loopback
- * is no worse than cubic.
- *
  * norandmaps: QEMU translates code per virtual address, so with randomised
  * addresses every process start translates its libraries anew, which makes it
  * 2.5 times as dear. Inside, `sysctl kernel.randomize_va_space=2` turns them on.
+ * Retpolines guard against nothing here.
  */
-#define SLOW_INITCALLS                                              \
-	"initcall_blacklist=cubictcp_register,init_kprobe_trace,"   \
-	"crypto_kdf108_init,load_system_certificate_list,init_ima," \
-	"init_trace_printk_function_export"
-
 static char *kernel_cmdline(const struct engine_config *cfg)
 {
-	const char *common = "console=ttyS0 quiet reboot=t panic=-1 "
-			     "cryptomgr.notests random.trust_cpu=on "
-			     "8250.nr_uarts=1 lsm=landlock init_on_alloc=0 "
-			     "nowatchdog swiotlb=noforce";
-
 	if (cfg->accel == ENGINE_KVM)
-		return xstrdup(common);
-	return xasprintf(
-		"%s tsc_early_khz=%llu tsc=reliable no_timer_check "
-		"norandmaps mitigations=off noreplace-smp " SLOW_INITCALLS,
-		common, (unsigned long long)engine_tsc_khz());
+		return xstrdup("reboot=t " CMDLINE_COMMON);
+	return xasprintf("reboot=t tsc_early_khz=%llu tsc=reliable "
+			 "no_timer_check norandmaps mitigations=off "
+			 "noreplace-smp " CMDLINE_COMMON,
+		(unsigned long long)engine_tsc_khz());
 }
 
 static void argv_machine(struct argv *a, const struct engine_config *cfg)

@@ -2,19 +2,17 @@
 /* The monitor of our own: cove-vmm, one process with all devices. */
 #include "daemon/engine_internal.h"
 
+#include "daemon/cmdline.h"
+
 #include "wire/agent.h"
 #include <fcntl.h>
 
 /*
  * Nothing is probed that does not exist; reboot=a is the ACPI reset register,
  * so that a triple fault is known to be one (docs/vmm.md). pci=conf1,noearly: there
- * is a way to ask for PCI devices, and no need to try what answers. The rest as
- * with QEMU.
+ * is a way to ask for PCI devices, and no need to try what answers.
  */
-static const char cmdline[] =
-	"console=ttyS0 quiet reboot=a panic=-1 cryptomgr.notests "
-	"random.trust_cpu=on 8250.nr_uarts=1 pci=conf1,noearly lsm=landlock "
-	"init_on_alloc=0 nowatchdog swiotlb=noforce";
+static const char cmdline[] = "reboot=a pci=conf1,noearly " CMDLINE_COMMON;
 
 static int disk(struct birth *b, const char *path, const char *serial, bool ro,
 	struct err *err)

@@ -23,6 +23,7 @@
 
 #define INIT_MAX (64 * MIB)
 #define SPACE_NEEDED (512 * MIB)
+#define KERNEL_FORM 2 /* other files of the same package than before */
 
 struct kernel_job {
 	const struct job_opts *o;
@@ -87,6 +88,7 @@ static int make_request(struct kernel_job *j, struct err *err)
 				 : "apt",
 		one);
 	json_object_set_new(j->request, "wanted", wanted_modules());
+	json_object_set_new(j->request, "form", json_integer(KERNEL_FORM));
 	if (o->modules) {
 		r = describe(o->modules, &one, err);
 		if (r == 0)

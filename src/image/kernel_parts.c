@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "image/cpio.h"
 #include "image/deb.h"
+#include "image/kernel_elf.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,6 +123,8 @@ int kernel_parts_make(struct kernel_src *s, int vmlinux_fd, int modules_fd,
 		r = vmlinux_version(elf.p, elf.len, &version, err);
 	if (r == 0)
 		r = pack(&s->mods, &mods, ret, err);
+	if (r == 0)
+		elf_split_tables(elf.p, elf.len);
 	if (r == 0)
 		r = write_sparse(vmlinux_fd, &elf, err);
 	if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/modules.h"
 
-#include <elf.h>
+#include "image/kernel_elf.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,50 +113,6 @@ bool modules_is_builtin(const struct modules *m, const char *name)
 
 /* .modinfo */
 
-static bool section(const uint8_t *p, size_t len, const Elf64_Ehdr *eh,
-	unsigned int k, Elf64_Shdr *ret)
-{
-	uint64_t at;
-
-	if (k >= eh->e_shnum || eh->e_shentsize != sizeof(*ret) ||
-		!add_ok(eh->e_shoff, (uint64_t)k * sizeof(*ret), &at) ||
-		at > len || len - at < sizeof(*ret))
-		return false;
-	memcpy(ret, p + at, sizeof(*ret));
-	return ret->sh_type == SHT_NOBITS ||
-		(ret->sh_offset <= len && ret->sh_size <= len - ret->sh_offset);
-}
-
-/* The first section of that name that has bytes; *ret_at is its header's. */
-static bool find_section(const uint8_t *p, size_t len, const char *want,
-	Elf64_Shdr *ret, uint64_t *ret_at)
-{
-	size_t want_len = strlen(want) + 1;
-	Elf64_Shdr names;
-	Elf64_Ehdr eh;
-
-	if (len < sizeof(eh))
-		return false;
-	memcpy(&eh, p, sizeof(eh));
-	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
-		eh.e_ident[EI_CLASS] != ELFCLASS64 ||
-		!section(p, len, &eh, eh.e_shstrndx, &names) ||
-		names.sh_type == SHT_NOBITS)
-		return false;
-	for (unsigned int k = 0; k < eh.e_shnum; k++) {
-		if (!section(p, len, &eh, k, ret) ||
-			ret->sh_type == SHT_NOBITS ||
-			ret->sh_name > names.sh_size ||
-			names.sh_size - ret->sh_name < want_len ||
-			memcmp(p + names.sh_offset + ret->sh_name, want,
-				want_len) != 0)
-			continue;
-		*ret_at = eh.e_shoff + (uint64_t)k * sizeof(*ret);
-		return true;
-	}
-	return false;
-}
-
 const char *module_info(
 	const uint8_t *p, size_t len, const char *key, size_t *at)
 {
@@ -164,7 +121,7 @@ const char *module_info(
 	Elf64_Shdr s;
 	uint64_t head;
 
-	if (!find_section(p, len, ".modinfo", &s, &head))
+	if (!elf_section(p, len, ".modinfo", &s, &head))
 		return NULL;
 	info = (const char *)p + s.sh_offset;
 	n = s.sh_size;
@@ -206,7 +163,7 @@ void module_strip(uint8_t *p, size_t *len)
 	uint64_t at;
 
 	cut_signature(p, len);
-	if (!find_section(p, *len, ".BTF", &s, &at))
+	if (!elf_section(p, *len, ".BTF", &s, &at))
 		return;
 	/* still there, but nothing that anybody looks for or loads */
 	s.sh_name = 0;

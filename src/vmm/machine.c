@@ -102,53 +102,52 @@ static int open_kvm(struct machine *m, struct err *err)
 	return r;
 }
 
-/* A second thread for as long as KVM makes the machine. */
-struct opener {
-	pthread_t thread;
-	struct machine *m;
-	struct err err;
-	int r;
-};
-
-static void *opener_main(void *arg)
-{
-	struct opener *o = arg;
-
-	o->r = open_kvm(o->m, &o->err);
-	return NULL;
-}
-
 static int read_image(struct machine *m, struct err *err)
 {
-	int r;
+	int r = ram_open(&m->ram, m->cfg->memory, m->cfg->state_ram, err);
 
-	if (m->snapshot)
-		return 0;
+	if (r < 0 || m->snapshot)
+		return r;
 	r = boot_read(m->cfg->kernel, m->cfg->initrd, &m->ram, &m->image, err);
 	closep(&m->cfg->kernel);
 	closep(&m->cfg->initrd);
 	return r;
 }
 
+/* A second thread for as long as KVM makes the machine. */
+struct reader {
+	pthread_t thread;
+	struct machine *m;
+	struct err err;
+	int r;
+};
+
+static void *reader_main(void *arg)
+{
+	struct reader *rd = arg;
+
+	rd->r = read_image(rd->m, &rd->err);
+	return NULL;
+}
+
 /*
  * KVM_CREATE_VM sleeps until every processor of the host has been through its
- * scheduler, 10 ms and more: the kernel is read meanwhile.
+ * scheduler, 10 ms and more: the kernel is read meanwhile. By the new thread,
+ * whose turn on a busy host comes later than that of the one that goes on.
  */
 static int open_and_read(struct machine *m, struct err *err)
 {
-	struct opener o = {.m = m};
-	int r = ram_open(&m->ram, m->cfg->memory, m->cfg->state_ram, err);
+	struct reader rd = {.m = m};
+	int r;
 
-	if (r < 0)
-		return r;
-	if (pthread_create(&o.thread, NULL, opener_main, &o) != 0)
+	if (pthread_create(&rd.thread, NULL, reader_main, &rd) != 0)
 		return err_set(err, EAGAIN, "cannot start a thread");
-	r = read_image(m, err);
-	(void)pthread_join(o.thread, NULL);
+	r = open_kvm(m, err);
+	(void)pthread_join(rd.thread, NULL);
 	/* Without KVM nothing works: that is what the user is to hear. */
-	if (o.r < 0)
-		*err = o.err;
-	return o.r < 0 ? o.r : r;
+	if (r == 0 && rd.r < 0)
+		*err = rd.err;
+	return r < 0 ? r : rd.r;
 }
 
 int machine_open(struct machine *m, struct loop *l, struct vmm_config *cfg,

@@ -24,6 +24,13 @@ static int reserve(struct ram_part *p, struct err *err)
 	return 0;
 }
 
+/* It holds other people's secrets, and nobody forks with it. */
+static void keep_to_ourselves(void *p, size_t len)
+{
+	(void)madvise(p, len, MADV_DONTDUMP);
+	(void)madvise(p, len, MADV_DONTFORK);
+}
+
 static int map_part(struct ram_part *p, int file, struct err *err)
 {
 	int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
@@ -39,9 +46,7 @@ static int map_part(struct ram_part *p, int file, struct err *err)
 	/* Huge pages save nine of ten nested page faults. */
 	if (file < 0)
 		(void)madvise(p->hva, p->size, MADV_HUGEPAGE);
-	/* It holds other people's secrets, and nobody forks with it. */
-	(void)madvise(p->hva, p->size, MADV_DONTDUMP);
-	(void)madvise(p->hva, p->size, MADV_DONTFORK);
+	keep_to_ourselves(p->hva, p->size);
 	return 0;
 }
 
@@ -99,6 +104,21 @@ int ram_plug(const struct ram *ram, struct kvm *k, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+int ram_map(
+	const struct ram *ram, uint64_t gpa, uint64_t len, int fd, off_t offset)
+{
+	uint8_t *p = gmem_ptr(ram->gm, gpa, len);
+
+	if (!p || (uintptr_t)p % PAGE)
+		return -EINVAL;
+	if (mmap(p, len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+		    offset) == MAP_FAILED)
+		return -errno;
+	keep_to_ourselves(p, len);
 	return 0;
 }
 

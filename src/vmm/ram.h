@@ -39,6 +39,14 @@ struct ram {
 int ram_open(struct ram *ram, uint64_t size, int file, struct err *err);
 void ram_done(struct ram *ram);
 int ram_plug(const struct ram *ram, struct kvm *k, struct err *err);
+/*
+ * The file's bytes from offset on (a multiple of 4 KiB, as gpa and len are) as
+ * guest memory from gpa on, which the caller checked: read when they are used,
+ * shared with all who map them, copied when the guest writes. The file must
+ * not get shorter for as long as the guest runs. -errno.
+ */
+int ram_map(const struct ram *ram, uint64_t gpa, uint64_t len, int fd,
+	off_t offset);
 /* The end of the first part, in guest addresses. */
 uint64_t ram_low_end(const struct ram *ram);
 

@@ -103,6 +103,52 @@ static int load_range(int fd, uint8_t *dst, uint64_t off, uint64_t len)
 	return 0;
 }
 
+static bool is_table(const Elf64_Phdr *ph)
+{
+	return ph->p_type == PT_LOAD && ph->p_flags == PF_R;
+}
+
+/*
+ * The pages of a segment that are mapped from the file. A huge page of which
+ * more than half would be something else is better filled than cut.
+ */
+static uint64_t mapped_range(const Elf64_Phdr *ph, uint64_t *ret_from)
+{
+	uint64_t from = (ph->p_paddr + PAGE - 1) & ~(PAGE - 1);
+	uint64_t to = (ph->p_paddr + ph->p_filesz) & ~(PAGE - 1);
+
+	if (from % RAM_ALIGN > RAM_ALIGN / 2)
+		from += RAM_ALIGN - from % RAM_ALIGN;
+	if (to % RAM_ALIGN < RAM_ALIGN / 2)
+		to -= to % RAM_ALIGN;
+	*ret_from = from;
+	return from < to ? to - from : 0;
+}
+
+/*
+ * What is only read, cove-image made a segment of: tables for tracing that a
+ * guest may never look at. Neither memory nor time is spent before it does.
+ */
+static int load_tables(const struct elf_file *f, const Elf64_Phdr *ph,
+	const struct ram *ram, uint8_t *dst)
+{
+	uint64_t from, len = mapped_range(ph, &from);
+	uint64_t before = from - ph->p_paddr;
+	int r;
+
+	if (len == 0 || (ph->p_offset - ph->p_paddr) % PAGE)
+		return load_range(f->fd, dst, ph->p_offset, ph->p_filesz);
+	r = load_range(f->fd, dst, ph->p_offset, before);
+	if (r == 0)
+		r = ram_map(
+			ram, from, len, f->fd, (off_t)(ph->p_offset + before));
+	if (r == 0)
+		r = load_range(f->fd, dst + before + len,
+			ph->p_offset + before + len,
+			ph->p_filesz - before - len);
+	return r;
+}
+
 static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
 	const struct ram *ram, uint64_t *end, struct err *err)
 {
@@ -121,7 +167,8 @@ static int load_segment(const struct elf_file *f, const Elf64_Phdr *ph,
 	if (!add_ok(ph->p_offset, ph->p_filesz, &file_end) ||
 		file_end > f->size)
 		return err_set(err, ENOEXEC, "the kernel is cut short");
-	r = load_range(f->fd, dst, ph->p_offset, ph->p_filesz);
+	r = is_table(ph) ? load_tables(f, ph, ram, dst)
+			 : load_range(f->fd, dst, ph->p_offset, ph->p_filesz);
 	if (r < 0)
 		return err_sys(err, -r, "cannot read the kernel");
 	*end = MAX(*end, ph->p_paddr + ph->p_memsz);
@@ -184,8 +231,12 @@ int vmlinux_load(
 	struct vmlinux k = {0};
 	int r = open_elf(&f, err);
 
+	/* What is mapped comes first: it would cut huge pages that are there. */
+	for (unsigned i = 0; r == 0 && i < f.eh.e_phnum; i++)
+		if (is_table(&f.ph[i]))
+			r = load_segment(&f, &f.ph[i], ram, &k.end, err);
 	for (unsigned i = 0; r == 0 && i < f.eh.e_phnum; i++) {
-		if (f.ph[i].p_type == PT_LOAD)
+		if (f.ph[i].p_type == PT_LOAD && !is_table(&f.ph[i]))
 			r = load_segment(&f, &f.ph[i], ram, &k.end, err);
 		else if (f.ph[i].p_type == PT_NOTE)
 			read_notes(&f, &f.ph[i], &k.pvh_entry);

@@ -192,21 +192,33 @@ static double first_entry(double *ret_exec)
 	return time_of(text, ": kvm_entry:");
 }
 
-/* Private pages of mappings that are too small to be guest memory. */
+/*
+ * Private pages of what is not guest memory: that is large, or in several parts
+ * and left out of core dumps ("dd" among the flags, the last line of each).
+ */
 static unsigned long private_kib(pid_t pid)
 {
 	static char text[4 << 20];
-	unsigned long sum = 0, size = 0;
+	unsigned long sum = 0, size = 0, here = 0;
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
 	(void)get(path, text, sizeof(text));
 	for (char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (strncmp(line, "Size:", 5) == 0)
+		if (strncmp(line, "Size:", 5) == 0) {
 			size = strtoul(line + 5, NULL, 10);
-		else if (strncmp(line, "Private_", 8) == 0 && size < GUEST_KIB)
-			sum += strtoul(strchr(line, ':') + 1, NULL, 10);
+			here = 0;
+		} else if (strncmp(line, "Private_", 8) == 0) {
+			here += strtoul(strchr(line, ':') + 1, NULL, 10);
+		} else if (strncmp(line, "VmFlags:", 8) == 0) {
+			const char *dd = strstr(line, " dd ");
+			const char *end = strchr(line, '\n');
+			bool dumped = !dd || (end && dd > end);
+
+			if (dumped && size < GUEST_KIB)
+				sum += here;
+		}
 	}
 	return sum;
 }

@@ -138,11 +138,51 @@ static void test_refusals(void **state)
 	refused(&f, "program headers");
 }
 
+#define TABLE_AT (4 * MIB + 8 * PAGE) /* eight pages of a huge one before */
+#define TABLE_LEN (2 * MIB + 9 * PAGE + 50)
+
+/* What is only read is mapped, byte for byte, and a guest's write is its own. */
+static void test_table(void **state)
+{
+	struct file f = header();
+	_cleanup_free_ uint8_t *want = xcalloc(1, TABLE_LEN);
+	struct vmlinux k;
+	struct ram ram;
+	struct err err = {0};
+	int fd = make(&f);
+	uint8_t *p, byte;
+
+	f.ph.p_flags = PF_R;
+	f.ph.p_paddr = TABLE_AT;
+	f.ph.p_filesz = f.ph.p_memsz = TABLE_LEN;
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		want[i] = (uint8_t)(i * 5 + i / 241);
+	assert_int_equal(pwrite(fd, &f, sizeof(f), 0), sizeof(f));
+	assert_int_equal(pwrite(fd, want, TABLE_LEN, AT), TABLE_LEN);
+	assert_int_equal(ram_open(&ram, 8 * MIB, -1, &err), 0);
+	assert_int_equal(vmlinux_load(fd, &ram, &k, &err), 0);
+	p = gmem_ptr(ram.gm, TABLE_AT, TABLE_LEN);
+	assert_non_null(p);
+	assert_memory_equal(p, want, TABLE_LEN);
+	assert_true(all(p + TABLE_LEN, 0, PAGE));
+	assert_int_equal(k.end, TABLE_AT + TABLE_LEN);
+	/* It is the file's page: a change of the file shows, one of ours does not. */
+	byte = (uint8_t)~want[MIB];
+	assert_int_equal(pwrite(fd, &byte, 1, AT + MIB), 1);
+	assert_int_equal(p[MIB], byte);
+	p[MIB + 1] = (uint8_t)~want[MIB + 1];
+	assert_int_equal(pread(fd, &byte, 1, AT + MIB + 1), 1);
+	assert_int_equal(byte, want[MIB + 1]);
+	ram_done(&ram);
+	(void)close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
