@@ -123,18 +123,25 @@ static int init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
 	return 1;
 }
 
+static bool load_lean(OSSL_LIB_CTX *lib)
+{
+	return lib && OSSL_PROVIDER_add_builtin(lib, "lean", init) &&
+		OSSL_PROVIDER_load(lib, "lean");
+}
+
+/*
+ * The default provider's random numbers ask, in its own context, for a cipher of
+ * the provider that they were taken from (OpenSSL 3.5): ours is there as well.
+ */
 static OSSL_LIB_CTX *make(void)
 {
-	OSSL_LIB_CTX *lib;
+	OSSL_LIB_CTX *back = OSSL_LIB_CTX_new(), *lib = OSSL_LIB_CTX_new();
 
-	whole = OSSL_PROVIDER_load(NULL, "default");
-	if (!whole || !fill_tables())
-		return NULL;
-	lib = OSSL_LIB_CTX_new();
-	if (lib && OSSL_PROVIDER_add_builtin(lib, "lean", init) &&
-		OSSL_PROVIDER_load(lib, "lean"))
+	whole = back ? OSSL_PROVIDER_load(back, "default") : NULL;
+	if (whole && fill_tables() && load_lean(back) && load_lean(lib))
 		return lib;
 	OSSL_LIB_CTX_free(lib);
+	OSSL_LIB_CTX_free(back);
 	return NULL;
 }
 
