@@ -27,7 +27,7 @@ http.server.ThreadingHTTPServer(('127.0.0.1', $1), H).serve_forever()"
 }
 # A new coved answers before it has heard of the gate what that holds.
 known() { wait_for 30 bash -c "'$COVE' ports box | grep -Eq '$1'"; }
-up() { wait_for 120 curl -sf -m 5 "http://127.0.0.1:$1/"; }
+up() { wait_for 400 curl -sf -m 5 "http://127.0.0.1:$1/"; }
 
 like "no port of the sandbox" "$(C create --name box -p 99999)" \
 	"no port of the sandbox"
@@ -45,7 +45,7 @@ like "over IPv4" "$(get "http://127.0.0.1:$base/")" "one from 127.0.0.1"
 like "over IPv6" "$(get "http://[::1]:$base/")" "one from"
 e=$(port_of 9000)
 like "an ephemeral port" "$(get "http://localhost:$e/")" "two from"
-own=$(hostname -I | awk '{print $1}')
+own=$(ip -4 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4; exit }')
 if [ -n "$own" ]; then
 	like "not from elsewhere" "$(get -m 3 "http://$own:$base/")" \
 		"refused|timed out|[Ff]ailed"
