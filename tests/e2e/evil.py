@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """See evil.sh."""
-import os, signal, sys, tempfile, time
+import os, select, signal, subprocess, sys, tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bare
 
@@ -16,6 +16,21 @@ def result(good, name, detail=""):
         fails += 1
         for line in detail.splitlines()[-30:]:
             print("#", line)
+
+
+def wait_for_guest(g, seconds):
+    """Whether QEMU ended by itself. Its sockets are closed before its process
+    is gone, so our server's end may be seen first and says nothing alone; with
+    that behind it QEMU has another minute."""
+    both = select.poll()
+    for p in (g.qemu, g.devices):
+        both.register(os.pidfd_open(p.pid), select.POLLIN)
+    both.poll(seconds * 1000)
+    try:
+        g.qemu.wait(60 if g.devices.poll() is not None else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def main():
@@ -34,29 +49,22 @@ def main():
         g = bare.Bare(initrd, [(share, 0), (outside, 1)],
                       append=f"evil.seconds={SECONDS} evil.seed={seed} evil.ids={ids} evil.wild={wild}")
         try:
-            end = time.monotonic() + 300 + 20 * SECONDS
-            while g.qemu.poll() is None and time.monotonic() < end:
-                try:
-                    g.qemu.wait(1)
-                except Exception:
-                    pass
-                if g.devices.poll() is not None:
-                    break
-            alive = g.qemu.poll() is not None
-            if not alive:  # it hung: the guest is ended from outside
+            ended = wait_for_guest(g, 300 + 20 * SECONDS)
+            if not ended:  # it hangs, or it lost its devices: end it from outside
                 g.qemu.kill()
             try:
-                status = g.devices.wait(30)
-            except Exception:
+                status = g.devices.wait(60)
+            except subprocess.TimeoutExpired:
                 status = "did not end with its guest"
+            g.qemu.wait()
             console = g.console()
-            detail = (f"seed {seed} devices {status} qemu {g.qemu.poll()}\n"
+            detail = (f"seed {seed} ended {ended} devices {status} qemu {g.qemu.returncode}\n"
                       + console[-2000:] + open(g.dir + "/devices.log").read()[-2000:]
                       + open(g.dir + "/qemu.log").read()[-500:])
-            result(alive and status == 0, f"{name}: the device server lives to the end", detail)
+            result(ended and status == 0, f"{name}: the device server lives to the end", detail)
             # QEMU 7.2 ends by an assertion of its own at times, and of rings
             # outside of memory it may die in any way: ours must not.
-            by_qemu = g.qemu.poll() == -signal.SIGABRT
+            by_qemu = ended and g.qemu.returncode == -signal.SIGABRT
             rounds = [l for l in console.splitlines() if l.startswith("evil: round")]
             result(wild or by_qemu or "evil: done" in console,
                    f"{name}: the guest got to its end", detail)
