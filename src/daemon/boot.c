@@ -403,6 +403,26 @@ static void note_console(struct sandbox *sb)
 	sandbox_event(sb, "panic", line);
 }
 
+static void devices_late(struct loop *l, struct timer *t)
+{
+	sandbox_end_engine(container_of(t, struct sandbox, devices));
+}
+
+/*
+ * One without the other is no engine. But what the guest said last may still
+ * lie in the console's socket: a device server without its monitor writes that
+ * down and ends by itself, and is only ended if it does not.
+ */
+static void end_the_other(struct sandbox *sb, enum engine_role gone)
+{
+	struct daemon *d = sb->d;
+
+	if (gone == ENGINE_MONITOR && sb->state != SB_STOPPING)
+		loop_timer(&d->loop, &sb->devices, d->devices_ms, devices_late);
+	else
+		sandbox_end_engine(sb);
+}
+
 static void on_ended(struct sandbox *sb, enum engine_role role)
 {
 	struct loop *l = &sb->d->loop;
@@ -413,10 +433,10 @@ static void on_ended(struct sandbox *sb, enum engine_role role)
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++) {
 		if (!sb->ended[i].active)
 			continue;
-		/* One without the other is no engine. */
-		sb->d->backend->kill(&sb->engine);
+		end_the_other(sb, role);
 		return;
 	}
+	loop_untimer(l, &sb->devices);
 	stop_listening(sb);
 	if (sb->state != SB_STOPPING)
 		note_console(sb);

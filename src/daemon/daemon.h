@@ -38,6 +38,7 @@ struct daemon {
 	uint64_t
 		stop_grace_ms; /* 0: the default of sandbox.h; tests are faster */
 	uint64_t linger_ms;
+	uint64_t devices_ms;
 	uint64_t counter; /* of refused requests and dropped messages */
 };
 

@@ -150,6 +150,8 @@ int daemon_init(struct daemon *d, struct err *err)
 		d->stop_grace_ms = STOP_GRACE_MS;
 	if (d->linger_ms == 0)
 		d->linger_ms = LINGER_MS;
+	if (d->devices_ms == 0)
+		d->devices_ms = DEVICES_MS;
 	d->scratch = xcalloc(1, SCRATCH_SIZE);
 	r = host_read(&d->host, err);
 	if (r == 0)

@@ -231,6 +231,7 @@ void sandbox_free(struct sandbox *sb)
 	loop_untimer(l, &sb->life);
 	loop_untimer(l, &sb->stop);
 	loop_untimer(l, &sb->linger);
+	loop_untimer(l, &sb->devices);
 	for (size_t i = 0; i < ENGINE_N_ROLES; i++)
 		loop_unwatch(l, &sb->ended[i]);
 	if (sb->d->backend->is_open(&sb->engine))

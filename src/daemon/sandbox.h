@@ -28,6 +28,7 @@
 #define STOP_TIMEOUT_MAX_MS (24u * 3600u * 1000u)
 #define STOP_GRACE_MS 15000u /* sync and power off before the engine is ended */
 #define LINGER_MS 10000u     /* for the first exec of a --rm sandbox */
+#define DEVICES_MS 3000u     /* for a device server whose monitor has ended */
 
 enum sandbox_state {
 	SB_CREATING,
@@ -99,6 +100,7 @@ struct sandbox {
 	struct timer life;       /* --timeout */
 	struct timer stop;       /* until the engine is ended */
 	struct timer linger;     /* --rm whose client went away */
+	struct timer devices;    /* until the monitor's other half is ended */
 	uint64_t boot_begin_ms;
 	uint64_t boot_cpu_ms;    /* at the last look */
 	uint64_t boot_cpu_at_ms; /* when it last grew */

@@ -17,7 +17,8 @@ int main(int argc, char **argv)
 	struct daemon d = {.backend = &backend_fake,
 		.lock_fd = -1,
 		.stop_grace_ms = 300,
-		.linger_ms = 300};
+		.linger_ms = 300,
+		.devices_ms = 50};
 	struct err err = {0};
 	int r;
 
