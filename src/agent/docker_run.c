@@ -72,7 +72,6 @@ struct run {
 	bool have_conf;
 	int signal_fd, inotify_fd, fifo_fd;
 	pid_t containerd, dockerd;
-	int status;     /* how dockerd ended */
 	bool listening; /* containerd */
 	bool fed;
 	bool stopping;
@@ -272,6 +271,77 @@ static void start_both(struct run *r)
 	r->dockerd = launch(&d, DOCKERD_LOG, r->in->listen_fd);
 }
 
+/* ---- when it could not be started ---- */
+
+void docker_refusal(const char *text, char *dst, size_t size)
+{
+	_cleanup_free_ char *clean = xstrndup(text, TAIL_MAX + 200);
+
+	for (char *p = clean; *p; p++)
+		if (*p == '"' || *p == '\\')
+			*p = '\'';
+		else if (*p < ' ' || *p > '~')
+			*p = ' ';
+	(void)snprintf(dst, size,
+		"HTTP/1.1 503 Service Unavailable\r\n"
+		"Content-Type: application/json\r\nConnection: close\r\n"
+		"Content-Length: %zu\r\n\r\n{\"message\":\"%s\"}\n",
+		strlen(clean) + 15, clean);
+}
+
+/* The last line of dockerd's log says why. */
+static void last_line(char *dst, size_t size)
+{
+	_cleanup_close_ int fd =
+		open(DOCKERD_LOG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	off_t end_at = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	ssize_t n;
+	char *nl;
+
+	*dst = '\0';
+	if (end_at <= 0)
+		return;
+	n = pread(fd, dst, size - 1, MAX(end_at - (off_t)(size - 1), (off_t)0));
+	dst[MAX(n, 0)] = '\0';
+	if (n > 0 && dst[n - 1] == '\n')
+		dst[n - 1] = '\0';
+	nl = strrchr(dst, '\n');
+	if (nl)
+		memmove(dst, nl + 1, strlen(nl));
+}
+
+static void refuse_one(int fd, const char *answer)
+{
+	const struct timeval second = {1, 0};
+	char request[4096];
+
+	/* Whoever connects speaks first; not for long if he does not. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	(void)recv(fd, request, sizeof(request), 0);
+	(void)send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+/* Otherwise those who wait would start it again, and again in vain. */
+static void refuse_all(const struct run *r, const char *why)
+{
+	_cleanup_free_ char *text = NULL;
+	char tail[TAIL_MAX], answer[2048];
+	int fd;
+
+	last_line(tail, sizeof(tail));
+	text = xasprintf("cove: Docker could not be started in this sandbox "
+			 "(%s); its logs are " DOCKERD_LOG
+			 " and " CONTAINERD_LOG ": %s",
+		why, tail);
+	docker_refusal(text, answer, sizeof(answer));
+	(void)fd_nonblock(r->in->listen_fd, true);
+	while ((fd = accept4(r->in->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		refuse_one(fd, answer);
+}
+
+/* ---- the end ---- */
+
 /* In order: dockerd ends its containers with containerd's help. */
 static void end(const struct run *r)
 {
@@ -281,6 +351,19 @@ static void end(const struct run *r)
 		(void)kill(r->containerd, SIGTERM);
 }
 
+/*
+ * Those that no dockerd has heard so far are told. Whoever comes later, while
+ * containerd is still on its way out, starts both again.
+ */
+static void dockerd_ended(struct run *r, int status)
+{
+	r->dockerd = 0;
+	end(r);
+	if (!r->stopping && status)
+		refuse_all(r, "dockerd ended");
+}
+
+/* One without the other is of no use. */
 static void reap(struct run *r)
 {
 	int ws;
@@ -288,15 +371,11 @@ static void reap(struct run *r)
 
 	while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
 		if (pid == r->dockerd) {
-			r->dockerd = 0;
-			r->status = ws;
+			dockerd_ended(r, ws);
 		} else if (pid == r->containerd) {
 			r->containerd = 0;
-		} else {
-			continue;
+			end(r);
 		}
-		/* One without the other is of no use. */
-		end(r);
 	}
 }
 
@@ -404,75 +483,6 @@ static void serve(struct run *r)
 	}
 }
 
-/* ---- when it could not be started ---- */
-
-void docker_refusal(const char *text, char *dst, size_t size)
-{
-	_cleanup_free_ char *clean = xstrndup(text, TAIL_MAX + 200);
-
-	for (char *p = clean; *p; p++)
-		if (*p == '"' || *p == '\\')
-			*p = '\'';
-		else if (*p < ' ' || *p > '~')
-			*p = ' ';
-	(void)snprintf(dst, size,
-		"HTTP/1.1 503 Service Unavailable\r\n"
-		"Content-Type: application/json\r\nConnection: close\r\n"
-		"Content-Length: %zu\r\n\r\n{\"message\":\"%s\"}\n",
-		strlen(clean) + 15, clean);
-}
-
-/* The last line of dockerd's log says why. */
-static void last_line(char *dst, size_t size)
-{
-	_cleanup_close_ int fd =
-		open(DOCKERD_LOG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	off_t end_at = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n;
-	char *nl;
-
-	*dst = '\0';
-	if (end_at <= 0)
-		return;
-	n = pread(fd, dst, size - 1, MAX(end_at - (off_t)(size - 1), (off_t)0));
-	dst[MAX(n, 0)] = '\0';
-	if (n > 0 && dst[n - 1] == '\n')
-		dst[n - 1] = '\0';
-	nl = strrchr(dst, '\n');
-	if (nl)
-		memmove(dst, nl + 1, strlen(nl));
-}
-
-static void refuse_one(int fd, const char *answer)
-{
-	const struct timeval second = {1, 0};
-	char request[4096];
-
-	/* Whoever connects speaks first; not for long if he does not. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	(void)recv(fd, request, sizeof(request), 0);
-	(void)send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-}
-
-/* Otherwise those who wait would start it again, and again in vain. */
-static void refuse_all(const struct run *r, const char *why)
-{
-	_cleanup_free_ char *text = NULL;
-	char tail[TAIL_MAX], answer[2048];
-	int fd;
-
-	last_line(tail, sizeof(tail));
-	text = xasprintf("cove: Docker could not be started in this sandbox "
-			 "(%s); its logs are " DOCKERD_LOG
-			 " and " CONTAINERD_LOG ": %s",
-		why, tail);
-	docker_refusal(text, answer, sizeof(answer));
-	(void)fd_nonblock(r->in->listen_fd, true);
-	while ((fd = accept4(r->in->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		refuse_one(fd, answer);
-}
-
 _Noreturn void docker_run(const struct docker_run *in)
 {
 	struct run r = {.in = in, .fifo_fd = -1};
@@ -487,7 +497,5 @@ _Noreturn void docker_run(const struct docker_run *in)
 	if (n < 0)
 		log_warn("docker: no copy of runc: %s", strerror(-n));
 	serve(&r);
-	if (!r.stopping && r.status)
-		refuse_all(&r, "dockerd ended");
 	_exit(0);
 }
