@@ -31,6 +31,7 @@ static struct session_result res;
 static uint32_t signal_id;
 static int signal_no;
 static int signal_count;
+static int master; /* the other end of the terminal */
 
 /* ---- the fake agent, in a child: gone wrong is a non-zero exit ---- */
 
@@ -186,13 +187,20 @@ static void wait_hangup(int fd)
 	must(read(fd, &c, 1) == 0);
 }
 
+/*
+ * The first one is passed on, as the callback tells us; the second one leaves.
+ * It is a first one again when it comes too late.
+ */
 static void agent_interrupted(int fd)
 {
+	char c;
+
 	begin(fd);
 	kill(getppid(), SIGINT);
-	must(receive(fd).type == AF_STDIN); /* the callback told us */
-	kill(getppid(), SIGINT);
-	wait_hangup(fd);
+	do {
+		must(receive(fd).type == AF_STDIN);
+		kill(getppid(), SIGINT);
+	} while (recv(fd, &c, 1, MSG_PEEK) == 1);
 }
 
 static void agent_hung_up(int fd)
@@ -208,13 +216,31 @@ static void agent_started(int fd)
 	wait_hangup(fd);
 }
 
-/* A terminal may hand out what was typed in pieces. */
+/* Typed once the terminal is raw, as a person would. */
+static void type_keys(void)
+{
+	struct termios mode;
+
+	do
+		must(tcgetattr(s.fds[0], &mode) == 0);
+	while (mode.c_lflag & ICANON);
+	must(write(master,
+		     "a\x10\x11"
+		     "b",
+		     4) == 4);
+}
+
+/*
+ * A terminal may hand out what was typed in pieces. Whoever leaves before the
+ * command has a number does not get one.
+ */
 static void agent_detached(int fd)
 {
 	char typed[8] = "";
 	struct frame f;
 
 	begin(fd);
+	type_keys();
 	while ((f = receive(fd)).type == AF_STDIN) {
 		must(strlen(typed) + f.len < sizeof(typed));
 		memcpy(typed + strlen(typed), f.p, f.len);
@@ -549,7 +575,7 @@ static void test_reader_gone(void **state)
 static void test_interrupt_twice(void **state)
 {
 	go(start_agent(agent_interrupted));
-	assert_int_equal(signal_count, 1);
+	assert_true(signal_count >= 1);
 	assert_int_equal(signal_id, ID);
 	assert_int_equal(signal_no, SIGINT);
 	assert_int_equal(res.end, SESSION_LEFT);
@@ -592,12 +618,12 @@ static void test_detached_start(void **state)
 	assert_int_equal(res.id, ID);
 }
 
-static int open_terminal(int *ret_master, struct termios *ret_mode)
+static int open_terminal(struct termios *ret_mode)
 {
 	struct winsize ws = {.ws_row = 33, .ws_col = 99};
 	int slave;
 
-	assert_int_equal(openpty(ret_master, &slave, NULL, NULL, &ws), 0);
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, &ws), 0);
 	assert_int_equal(tcgetattr(slave, ret_mode), 0);
 	close(s.fds[0]);
 	s.fds[0] = slave;
@@ -607,52 +633,29 @@ static int open_terminal(int *ret_master, struct termios *ret_mode)
 	return slave;
 }
 
-/* Typed once the terminal is raw, as a person would. */
-static void type_keys(int master)
-{
-	struct termios mode;
-	int slave = s.fds[0];
-
-	do
-		must(tcgetattr(slave, &mode) == 0);
-	while (mode.c_lflag & ICANON);
-	must(write(master,
-		     "a\x10\x11"
-		     "b",
-		     4) == 4);
-}
-
 static void test_detach_keys(void **state)
 {
 	struct termios before, after;
-	int master;
 
 	memset(&before, 0, sizeof(before)); /* it has padding */
 	memset(&after, 0, sizeof(after));
 
-	int slave = open_terminal(&master, &before);
+	int slave = open_terminal(&before);
 
 	assert_int_equal(keys_parse(DETACH_KEYS_DEFAULT, &s.keys, NULL), 0);
-	pid_t person = fork();
-	if (person == 0) {
-		type_keys(master);
-		_exit(0);
-	}
 	go(start_agent(agent_detached));
 	assert_int_equal(res.end, SESSION_DETACHED);
 	assert_int_equal(res.id, ID);
 	assert_int_equal(tcgetattr(slave, &after), 0);
 	assert_memory_equal(&before, &after, sizeof(before));
-	assert_int_equal(ended(person), 0);
 	close(master);
 }
 
 static void test_winsize(void **state)
 {
 	struct termios mode;
-	int master;
 
-	open_terminal(&master, &mode);
+	open_terminal(&mode);
 	go(start_agent(agent_winsize));
 	assert_int_equal(res.end, SESSION_EXITED);
 	close(master);
@@ -661,9 +664,8 @@ static void test_winsize(void **state)
 static void test_suspend(void **state)
 {
 	struct termios mode;
-	int master;
 
-	open_terminal(&master, &mode);
+	open_terminal(&mode);
 	go(start_agent(agent_suspends));
 	assert_int_equal(res.end, SESSION_EXITED);
 	assert_false(is_raw());
@@ -674,10 +676,9 @@ static void test_suspend(void **state)
 static void test_detach_from_the_deaf(void **state)
 {
 	struct termios mode;
-	int master;
 	pid_t agent = start_agent(agent_deaf);
 
-	open_terminal(&master, &mode);
+	open_terminal(&mode);
 	assert_int_equal(keys_parse("ctrl-]", &s.keys, NULL), 0);
 	int size = 4096;
 	setsockopt(s.stream, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));

@@ -68,7 +68,7 @@ static void test_create_use_remove(void **state)
 	assert_string_equal(str(j, "kernel"), "6.1.0-fake?[31m");
 	assert_int_equal(strlen(str(j, "id")), 36);
 	json_decref(j);
-	assert_int_equal(world_procs(w), 2);
+	assert_int_equal(world_procs_settle(w, 2), 2);
 	assert_int_equal(create(w, "ok-one", "", NULL), 409);
 	assert_int_equal(
 		world_call(w, "DELETE", "/v1/sandboxes/ok-one", NULL, NULL),
@@ -79,7 +79,7 @@ static void test_create_use_remove(void **state)
 	assert_int_equal(world_procs(w), 0);
 	assert_int_equal(post(w, "ok-one", "stop", NULL), 200);
 	assert_int_equal(post(w, "ok-one", "start", NULL), 200);
-	assert_string_equal(world_state(w, "ok-one"), "running");
+	assert_true(world_wait_state(w, "ok-one", "running", 30000));
 	assert_int_equal(world_call(w, "DELETE", "/v1/sandboxes/ok-one?force=1",
 				 NULL, NULL),
 		204);
@@ -150,7 +150,7 @@ static void test_exec_starts_what_is_stopped(void **state)
 	assert_true(fd >= 0);
 	echo(fd, 1000);
 	close(fd);
-	assert_string_equal(world_state(w, "ok-s"), "running");
+	assert_true(world_wait_state(w, "ok-s", "running", 30000));
 	/* The end of an engine is seen, and the next exec works again. */
 	assert_int_equal(kill(host_pid(w, "ok-s", "engine"), SIGKILL), 0);
 	assert_true(world_wait_state(w, "ok-s", "failed", 30000));
@@ -394,19 +394,44 @@ static void test_timeout_ends_it(void **state)
 	assert_true(world_has_event(w, "ok-t", "timeout"));
 }
 
+/* A connection that waits for the answer to a create. */
+static int send_create(struct world *w, const char *body)
+{
+	_cleanup_free_ char *text =
+		xasprintf("POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
+			  "Content-Length: %zu\r\n\r\n%s",
+			strlen(body), body);
+	int fd = world_connect(w);
+
+	assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
+	return fd;
+}
+
+static void is_created(int fd)
+{
+	char head[13] = "";
+
+	assert_int_equal(fd_read_all(fd, head, 12), 0);
+	assert_string_equal(head, "HTTP/1.1 201");
+}
+
 static void test_remove_when_it_stops(void **state)
 {
 	struct world *w = *state;
-	int fd;
+	int creator, fd;
 
-	assert_int_equal(create(w, "ok-rm", "\"remove\":true", NULL), 201);
+	/* Its client stays until it is used: the time after that is short. */
+	creator = send_create(w, "{\"name\":\"ok-rm\",\"remove\":true," SMALL
+				 "}");
+	is_created(creator);
 	fd = world_exec(w, "ok-rm");
 	assert_true(fd >= 0);
 	echo(fd, 10);
 	close(fd);
+	close(creator);
 	/* The client that created it is gone, but it had been used. */
 	(void)poll(NULL, 0, 600);
-	assert_string_equal(world_state(w, "ok-rm"), "running");
+	assert_true(world_wait_state(w, "ok-rm", "running", 30000));
 	assert_int_equal(post(w, "ok-rm", "stop", NULL), 200);
 	assert_string_equal(world_state(w, "ok-rm"), "");
 	/* Nobody comes: it goes by itself. */
@@ -486,22 +511,14 @@ static void test_ten_at_once(void **state)
 	for (int i = 0; i < 10; i++) {
 		_cleanup_free_ char *body =
 			xasprintf("{\"name\":\"ok-%d\"," SMALL "}", i);
-		_cleanup_free_ char *text =
-			xasprintf("POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\n"
-				  "Content-Length: %zu\r\n\r\n%s",
-				strlen(body), body);
 
-		fd[i] = world_connect(w);
-		assert_int_equal(fd_write_all(fd[i], text, strlen(text)), 0);
+		fd[i] = send_create(w, body);
 	}
 	for (int i = 0; i < 10; i++) {
-		char head[13] = "";
-
-		assert_int_equal(fd_read_all(fd[i], head, 12), 0);
-		assert_string_equal(head, "HTTP/1.1 201");
+		is_created(fd[i]);
 		close(fd[i]);
 	}
-	assert_int_equal(world_procs(w), 20);
+	assert_int_equal(world_procs_settle(w, 20), 20);
 }
 
 static void test_what_is_missing_is_made(void **state)

@@ -267,6 +267,23 @@ bool world_wait_state(
 	return true;
 }
 
+bool world_wait_log(struct world *w, const char *text, unsigned ms)
+{
+	_cleanup_free_ char *path = xasprintf("%s/log", w->dir);
+	uint64_t end = now_ms() + ms;
+
+	for (;;) {
+		_cleanup_free_ char *log = NULL;
+
+		if (fd_slurp_at(AT_FDCWD, path, 16 * MIB, &log) > 0 &&
+			strstr(log, text))
+			return true;
+		if (now_ms() > end)
+			return false;
+		(void)poll(NULL, 0, 20);
+	}
+}
+
 bool world_has_event(struct world *w, const char *name, const char *type)
 {
 	_cleanup_free_ char *path = xasprintf("/v1/sandboxes/%s/events", name);
@@ -390,7 +407,7 @@ void world_done(struct world *w)
 	assert_int_equal(world_entries(w, "state/sandboxes"), 0);
 	assert_int_equal(world_entries(w, "run"), 1); /* coved.sock */
 	assert_int_equal(world_stop(w), 0);
-	assert_int_equal(world_procs(w), 0);
+	assert_int_equal(world_procs_settle(w, 0), 0);
 	(void)nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -40,6 +40,8 @@ int world_request(int fd, const char *method, const char *path,
 const char *world_state(struct world *w, const char *name);
 bool world_wait_state(
 	struct world *w, const char *name, const char *state, unsigned ms);
+/* True when what coved logs has the text, at last. */
+bool world_wait_log(struct world *w, const char *text, unsigned ms);
 bool world_has_event(struct world *w, const char *name, const char *type);
 /* Processes whose command line names this world (not coved itself). */
 unsigned world_procs(struct world *w);

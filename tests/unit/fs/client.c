@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *at(const struct world *w, const char *name)
@@ -25,6 +27,34 @@ void file_put(const char *path, const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
+}
+
+static uint64_t stamp(const char *path)
+{
+	struct stat st;
+
+	file_put(path, "");
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_ctim.tv_sec * 1000000000u +
+		(uint64_t)st.st_ctim.tv_nsec;
+}
+
+uint64_t coarse_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void clock_moves(const struct world *w)
+{
+	uint64_t from = stamp(at(w, "stamp"));
+
+	/* Not by sleeping: clocks may be late, too. */
+	do
+		usleep(1000);
+	while (coarse_now() <= from || stamp(at(w, "stamp")) <= from);
 }
 
 static void export(

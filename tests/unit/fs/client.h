@@ -38,6 +38,11 @@ void world_close(struct world *w);
 /* "dir/name", in a static buffer (4 of them in turn). */
 const char *at(const struct world *w, const char *name);
 void file_put(const char *path, const char *text);
+/* The clock that the file server compares times with. */
+uint64_t coarse_now(void);
+/* Until it, and the time that a change would get now, are later than changes
+ * so far. */
+void clock_moves(const struct world *w);
 
 void client_init(struct client *c, struct fs *fs, unsigned worker);
 void client_done(struct client *c);

@@ -3,9 +3,11 @@
 #include "client.h"
 
 #include "base/fd.h"
+#include "fs/watch.h"
 #include "wire/share.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +20,7 @@ struct scene {
 	struct loop loop;
 	struct watch stream;
 	struct timer stop;
+	unsigned quiet; /* looks at the loop that saw nothing to do */
 	int sock; /* the agent's end */
 	struct buf in;
 	enum manner manner;
@@ -94,14 +97,26 @@ static void on_stream(struct loop *l, struct watch *wt, uint32_t events)
 	}
 }
 
+/* Longer than events are gathered: what is under way shows until then. */
+#define QUIET_MS (GATHER_MS + 2)
+
 static void on_stop(struct loop *l, struct timer *t)
 {
-	loop_stop(l, 0);
+	struct scene *s = container_of(t, struct scene, stop);
+	struct pollfd p = {.fd = l->epfd, .events = POLLIN};
+
+	/* Late timers are all due at once: then this is not the end. */
+	s->quiet = poll(&p, 1, 0) > 0 ? 0 : s->quiet + 1;
+	if (s->quiet < 3)
+		loop_timer(l, t, QUIET_MS, on_stop);
+	else
+		loop_stop(l, 0);
 }
 
 /* Lets everything happen that is going to happen. */
 static void spin(struct scene *s, uint64_t ms)
 {
+	s->quiet = 0;
 	loop_timer(&s->loop, &s->stop, ms, on_stop);
 	s->loop.stopped = false;
 	assert_int_equal(loop_run(&s->loop), 0);
