@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 120
+# timeout: 900
 # what a running monitor can still do
 cd "$(dirname "$0")/../.." || exit 1
 b=${COVE_BUILD:-build}

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,16 +55,33 @@ static void check(long r, const char *what)
 	exit(2);
 }
 
-/* The thread executes the very instruction it is in once more. */
+/* Stops the thread; whether it is behind a syscall instruction. */
+static bool stopped_in_call(pid_t tid, struct user_regs_struct *regs)
+{
+	int status;
+	long code;
+
+	check(ptrace(PTRACE_INTERRUPT, tid, 0, 0), "interrupt");
+	check(waitpid(tid, &status, __WALL), "wait");
+	check(ptrace(PTRACE_GETREGS, tid, 0, regs), "get registers");
+	errno = 0;
+	code = ptrace(PTRACE_PEEKTEXT, tid, (void *)(regs->rip - 2), 0);
+	return errno == 0 && (code & 0xffff) == 0x050f;
+}
+
+/*
+ * The thread executes the very instruction it is in once more. It may have
+ * lost its processor between two calls: then it goes on for a moment.
+ */
 static void redirect(pid_t tid, unsigned long call, unsigned long arg)
 {
 	struct user_regs_struct regs;
-	int status;
 
 	check(ptrace(PTRACE_SEIZE, tid, 0, 0), "seize");
-	check(ptrace(PTRACE_INTERRUPT, tid, 0, 0), "interrupt");
-	check(waitpid(tid, &status, __WALL), "wait");
-	check(ptrace(PTRACE_GETREGS, tid, 0, &regs), "get registers");
+	while (!stopped_in_call(tid, &regs)) {
+		check(ptrace(PTRACE_CONT, tid, 0, 0), "continue");
+		(void)usleep(1000);
+	}
 	regs.rip -= 2; /* the syscall instruction */
 	regs.orig_rax = (unsigned long)-1;
 	regs.rax = call;
@@ -85,7 +103,7 @@ int main(int argc, char **argv)
 	redirect(tid, strtoul(argv[3], NULL, 10),
 		argc > 4 ? strtoul(argv[4], NULL, 10) : 0);
 	/* Either it dies, or it comes to a stop sooner or later: a signal. */
-	(void)alarm(5);
+	(void)alarm(60);
 	check(waitpid(tid, &status, __WALL), "wait");
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		return 0;

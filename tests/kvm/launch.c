@@ -385,7 +385,7 @@ static void on_lost(void)
 {
 	struct pollfd p = {(int)syscall(SYS_pidfd_open, monitor, 0), POLLIN, 0};
 
-	if (p.fd >= 0 && poll(&p, 1, 10000) == 1)
+	if (p.fd >= 0 && poll(&p, 1, HOST_WAIT_S * 1000) == 1)
 		exit(wait_for(monitor, false, 0));
 }
 

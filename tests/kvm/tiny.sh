@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 120
+# timeout: 900
 # bare guests on this machine's /dev/kvm, of whatever kind
 cd "$(dirname "$0")/../.." || exit 1
 b=${COVE_BUILD:-build}
