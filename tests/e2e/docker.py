@@ -14,8 +14,8 @@ import sys
 
 def dial(path):
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(120)
-    s.connect(path)
+    s.connect(path)  # waits where a queue is full, without a time limit
+    s.settimeout(280)
     return s
 
 

@@ -79,17 +79,19 @@ like "its packages came through the gate" "$(C policy log dk)" \
 port=$(C ports dk -p 0:8080 --json | python3 -c 'import json, sys
 print(json.load(sys.stdin)["ports"][0]["host_port"])')
 get() {
-	curl -sSf -m 20 --retry 30 --retry-delay 1 --retry-all-errors \
+	curl -sSf -m 60 --retry 200 --retry-delay 1 --retry-all-errors \
 		"http://127.0.0.1:$port/" 2>/dev/null
 }
 is "this host reaches one service through the other" "$(get)" "start 1"
-udp=$((20000 + RANDOM % 20000))
-C ports dk -p "$udp:7777/udp" >/dev/null
+for _ in 1 2 3 4 5 6 7 8 9; do # one that nobody has
+	udp=$((10000 + RANDOM % 20000))
+	C ports dk -p "$udp:7777/udp" >/dev/null && break
+done
 ask() {
 	python3 -c 'import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(3)
-for i in range(20):
+for i in range(100):
     s.sendto(b"datagram", ("127.0.0.1", int(sys.argv[1])))
     try:
         print(s.recv(99).decode())
@@ -98,9 +100,9 @@ for i in range(20):
         pass' "$udp"
 }
 is "and a container's UDP port" "$(ask)" "echo datagram"
-ok "stop" C stop dk
+ok "stop" C stop -t 120s dk
 ok "start" C start dk
-ok "both services are back" wait_for 300 \
+ok "both services are back" wait_for 600 \
 	curl -sf -m 20 "http://127.0.0.1:$port/"
 is "and the volume with them" "$(get)" "start 2"
 is "the UDP port as well" "$(ask)" "echo datagram"
@@ -121,7 +123,7 @@ X
 		-v pg:/var/lib/postgresql db >/dev/null
 	ok "it serves" serves
 	sql "create table t (n int); insert into t values (42)" >/dev/null
-	ok "stop" C stop dk
+	ok "stop" C stop -t 120s dk
 	ok "start" C start dk
 	ok "it serves again" serves
 	is "with its rows" "$(sql 'select n from t')" 42
