@@ -3,6 +3,7 @@
 # The merged tree of an image is what umoci makes of it, path by path; also of
 # one that went through skopeo and a registry.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/docker_registry.sh"
 cd "$W" || exit 1
 rm "$COVE_HOME/cache"
 mkdir -p "$COVE_HOME/cache" "$T/mnt"
@@ -33,20 +34,14 @@ out=$(python3 "$TOP/tests/e2e/compare_trees.py" "$T/bundle/rootfs" "$T/mnt" \
 result $? "every path is as umoci has it: ${out##*$'\n'}" "$out"
 umount "$T/mnt"
 
-port=$(python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
-mkdir "$T/store"
 cat >"$T/registry.yml" <<END
 version: 0.1
 log: {level: error}
 storage: {filesystem: {rootdirectory: $T/store}}
-http: {addr: 127.0.0.1:$port}
+http: {addr: 127.0.0.1:@PORT@}
 END
-docker-registry serve "$T/registry.yml" >"$T/registry.log" 2>&1 &
-registry=$!
-wait_for 30 bash -c "</dev/tcp/127.0.0.1/$port"
+registry_start
+result $? "docker-registry runs" "$(cat "$T/registry.log")"
 for format in oci v2s2; do
 	skopeo copy -q --format $format --dest-tls-verify=false \
 		"oci:$T/named:rich" "docker://127.0.0.1:$port/rich:$format"

@@ -3,6 +3,7 @@
 # Templates from registries: a difficult one of our own, and Debian's
 # docker-registry with TLS and passwords. skopeo and umoci say what is right.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/docker_registry.sh"
 cd "$W" || exit 1
 rm "$COVE_HOME/cache"
 mkdir -p "$COVE_HOME/cache"
@@ -80,18 +81,23 @@ is "Ctrl-C ends the command" "$(python3 - "$COVE" "$R/stall/app:1" \
 import glob, os, signal, subprocess, sys, time
 p = subprocess.Popen([sys.argv[1], "template", "pull", sys.argv[2], "stall"],
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-until = time.monotonic() + 60
+def size(f):
+    try:
+        return os.path.getsize(f)
+    except FileNotFoundError:  # whole now, and under another name
+        return 0
+until = time.monotonic() + 300
 while time.monotonic() < until and not any(
-        os.path.getsize(f) > 10000 for f in glob.glob(sys.argv[3] + "/part-*")):
+        size(f) > 10000 for f in glob.glob(sys.argv[3] + "/part-*")):
     time.sleep(0.05)
 p.send_signal(signal.SIGINT)
-print(p.wait(60) in (-signal.SIGINT, 130))
+print(p.wait(300) in (-signal.SIGINT, 130))
 X
 )" True
-ok "and the pull in the daemon" wait_for 30 sh -c \
+ok "and the pull in the daemon" wait_for 120 sh -c \
 	"! ps -eo args | grep -q '[c]ove-image pull.*$R/stall'"
 is "no template is made" "$("$COVE" template ls -q | grep -c stall)" 0
-ok "the next pull" wait_for 30 "$COVE" template pull "$R/stall/app:1" stall
+ok "the next pull" wait_for 120 "$COVE" template pull "$R/stall/app:1" stall
 like "goes on where that one was" "$(grep stall/app/blobs "$T/log")" \
 	'bytes=[1-9]'
 is "to the same result" "$(digest_of stall)" "$want"
@@ -104,22 +110,17 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
 	-keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=localhost \
 	-addext 'subjectAltName=DNS:localhost' 2>/dev/null
 htpasswd -Bbc "$T/passwords" joe secret 2>/dev/null
-port=$(python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
-mkdir "$T/store"
 cat >"$T/registry.yml" <<END
 version: 0.1
 log: {level: error}
 storage: {filesystem: {rootdirectory: $T/store}}
-http: {addr: 127.0.0.1:$port, tls: {certificate: $T/cert.pem, key: $T/key.pem}}
+http: {addr: 127.0.0.1:@PORT@, tls: {certificate: $T/cert.pem, key: $T/key.pem}}
 auth: {htpasswd: {realm: test, path: $T/passwords}}
 END
-docker-registry serve "$T/registry.yml" >"$T/registry.log" 2>&1 &
-pids="$pids $!"
+registry_start
+result $? "docker-registry runs" "$(cat "$T/registry.log")"
+pids="$pids $registry"
 R=localhost:$port
-ok "docker-registry runs" wait_for 30 bash -c "</dev/tcp/127.0.0.1/$port"
 skopeo copy -q --dest-creds joe:secret \
 	--dest-tls-verify=false "oci:$T/img/single" "docker://$R/a/b:2"
 echo secret | "$COVE" template login "$R" --user joe
