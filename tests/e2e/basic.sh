@@ -50,7 +50,7 @@ is "$bytes bytes in and out through exec are intact" "$sum" "$(cat "$T/sum.in")"
 
 # Detached commands run on.
 ok "exec -d" "$COVE" exec -d box sh -c 'touch /tmp/started; sleep 300'
-ok "the detached command runs" wait_for 20 "$COVE" exec box test -e /tmp/started
+ok "the detached command runs" wait_for 60 "$COVE" exec box test -e /tmp/started
 
 # Stop keeps the disk, start brings it back, rm frees it.
 "$COVE" exec box sh -c 'echo kept > ~/kept; sync'

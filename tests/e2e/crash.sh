@@ -16,16 +16,17 @@ ok "create" "$COVE" create --name keep --memory 512M "$W"
 "$COVE" exec keep sh -c 'echo precious >~/f && python3 -c "
 import os; fd = os.open(os.path.expanduser(\"~/f\"), os.O_RDWR); os.fsync(fd)"'
 kill -9 "$(field keep 'o["pids_host"]["engine"]')"
-ok "ls says failed within 5 s" \
-	wait_for 5 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
+# A matter of milliseconds, on a machine that is given its processors.
+ok "ls says failed, unasked" \
+	wait_for 60 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
 is "the next exec starts it with its fsynced data" \
 	"$("$COVE" exec keep sh -c 'cat ~/f')" precious
 # cove-vmm has the devices in its own process, which was just killed.
 devices=$(field keep 'o["pids_host"].get("devices") or ""')
 if [ -n "$devices" ]; then
 	kill -9 "$devices"
-	ok "a killed device server: failed within 5 s" \
-		wait_for 5 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
+	ok "a killed device server: failed as well" \
+		wait_for 60 sh -c "'$COVE' inspect --json keep | grep -q '\"state\": *\"failed\"'"
 	is "and it starts again" "$("$COVE" exec keep sh -c 'cat ~/f')" precious
 fi
 

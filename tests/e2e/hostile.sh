@@ -14,7 +14,7 @@ def dial(port):
 def frame(kind, p): return struct.pack("<IBBH", len(p), kind, 0, 0) + p
 def rec(tag, p): return struct.pack("<HHI", tag, 0, len(p)) + p
 held = []; n = 0
-while time.monotonic() < end:
+while time.monotonic() < end or n <= 20:
     port = random.choice([1024, 1024, 1024, 1025, 1026, 53, 3128, 0, 1, 22, 2375, random.randrange(1 << 32)])
     n += 1
     try:
@@ -52,7 +52,7 @@ ok "its listing is well-formed" sh -c "'$COVE' ls --json | python3 -m json.tool"
 is "PID 1 withstands signals from inside" "$("$COVE" exec evil echo fine)" fine
 "$COVE" exec -d -u root evil sh -c 'echo 1 >/proc/sys/kernel/panic_on_oops; cat /dev/urandom >/dev/mem; echo o >/proc/sysrq-trigger'
 ok "a guest that powers itself off is seen within 60 s" \
-	wait_for 60 sh -c "! '$COVE' inspect --json evil | grep -q '\"state\": *\"running\"'"
+	wait_for 60 sh -c "'$COVE' inspect --json evil | grep -Eq '\"state\": *\"(stopped|failed)\"'"
 is "the bystander still runs" "$("$COVE" exec other echo fine)" fine
 is "the hostile one starts again" "$("$COVE" exec evil echo back)" back
 plan_done

@@ -31,7 +31,7 @@ size=$("$COVE" exec lim df -m --output=size / | tail -1 | tr -d ' ')
 [ "$size" -gt 800 ] && [ "$size" -le 1024 ]
 result $? "disk" "$size MiB"
 # Mounted after the first commands may run.
-wait_for 60 "$COVE" exec lim mountpoint -q /var/lib/docker
+wait_for 300 "$COVE" exec lim mountpoint -q /var/lib/docker
 size=$("$COVE" exec lim df -m --output=size /var/lib/docker | tail -1 | tr -d ' ')
 [ "$size" -gt 380 ] && [ "$size" -le 512 ]
 result $? "docker disk" "$size MiB"
@@ -49,7 +49,7 @@ except OSError as e:
 like "the process limit is felt" "$(cat "$T/pids")" '^refused after some: True'
 is "and the sandbox still answers" "$("$COVE" exec lim echo yes)" yes
 "$COVE" exec lim pkill python3
-ok "event quota.pids" wait_for 10 sh -c "'$COVE' inspect --json lim | grep -q quota.pids"
+ok "event quota.pids" wait_for 60 sh -c "'$COVE' inspect --json lim | grep -q quota.pids"
 
 "$COVE" exec lim python3 -c '
 x = []
@@ -57,7 +57,7 @@ while True:
     x.append(b"x" * (16 << 20))' >"$T/oom" 2>&1
 result $(($? == 0)) "a process that takes all memory is killed" "$(cat "$T/oom")"
 is "and the sandbox still answers after it" "$("$COVE" exec lim echo yes)" yes
-ok "event oom" wait_for 10 sh -c "'$COVE' inspect --json lim | grep -q '\"oom\"'"
+ok "event oom" wait_for 60 sh -c "'$COVE' inspect --json lim | grep -q '\"oom\"'"
 
 "$COVE" exec lim sh -c 'head -c 2000000000 /dev/zero >~/fill' >"$T/full" 2>&1
 like "a full disk is ENOSPC inside" "$(cat "$T/full")" 'No space'
@@ -73,18 +73,19 @@ x = bytearray(300 << 20)
 for i in range(0, len(x), 4096): x[i] = 1
 print("touched", flush=True)
 sys.stdin.read()'; }
+touch_pid=$TOUCH_PID # the variable goes with the process
 read -r _ <&"${TOUCH[0]}"
 high=$(rss)
 eval "exec ${TOUCH[1]}>&-"
-wait "$TOUCH_PID"
+wait "$touch_pid"
 given_back() { [ "$(rss)" -lt $((high - 150)) ]; }
-wait_for 60 given_back
+wait_for 300 given_back
 result $? "freed memory goes back to the host" "was $high MiB, is $(rss) MiB"
 
 # Its life may be over before the boot is, on a slow machine.
 "$COVE" create --name short --memory 512M --timeout 3s "$W"
 ok "it is stopped when the time is over" \
-	wait_for 60 sh -c "'$COVE' inspect --json short | grep -q '\"state\": *\"stopped\"'"
+	wait_for 300 sh -c "'$COVE' inspect --json short | grep -q '\"state\": *\"stopped\"'"
 ok "event timeout" sh -c "'$COVE' inspect --json short | grep -q '\"timeout\"'"
 like "logs tell it too" "$("$COVE" logs short)" timeout
 plan_done

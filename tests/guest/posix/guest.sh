@@ -14,7 +14,7 @@ g() { "$COVE" exec "$@"; }
 
 # /var/lib/docker is the one plain ext4 of a guest; the root is an overlay. It
 # is mounted after the first commands may run.
-wait_for 60 g posix mountpoint -q /var/lib/docker
+wait_for 300 g posix mountpoint -q /var/lib/docker
 ok "a directory on plain ext4" g -u root posix install -d -o agent -g agent \
 	-m 755 /var/lib/docker/posix
 ok "it is ext4" g posix sh -c \
