@@ -197,8 +197,7 @@ static void test_clients_that_leave(void **state)
 		assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
 		close(fd);
 	}
-	assert_true(
-		world_wait_log(w, "create failed sandbox=hang-x", 60000));
+	assert_true(world_wait_log(w, "create failed sandbox=hang-x", 60000));
 	assert_true(world_wait_state(w, "hang-x", "", 30000));
 	assert_int_equal(world_procs(w), 0);
 }

@@ -421,8 +421,8 @@ static void test_remove_when_it_stops(void **state)
 	int creator, fd;
 
 	/* Its client stays until it is used: the time after that is short. */
-	creator = send_create(w, "{\"name\":\"ok-rm\",\"remove\":true," SMALL
-				 "}");
+	creator = send_create(
+		w, "{\"name\":\"ok-rm\",\"remove\":true," SMALL "}");
 	is_created(creator);
 	fd = world_exec(w, "ok-rm");
 	assert_true(fd >= 0);

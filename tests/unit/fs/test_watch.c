@@ -21,7 +21,7 @@ struct scene {
 	struct watch stream;
 	struct timer stop;
 	unsigned quiet; /* looks at the loop that saw nothing to do */
-	int sock; /* the agent's end */
+	int sock;       /* the agent's end */
 	struct buf in;
 	enum manner manner;
 	uint64_t frames;
