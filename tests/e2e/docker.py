@@ -15,7 +15,7 @@ import sys
 def dial(path):
     s = socket.socket(socket.AF_UNIX)
     s.connect(path)  # waits where a queue is full, without a time limit
-    s.settimeout(280)
+    s.settimeout(500)
     return s
 
 

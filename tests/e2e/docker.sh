@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The sandbox's own Docker: first use, containers, builds, networks, compose,
 # what survives a stop, and the socket on the host. One sandbox for all of it.
-# timeout: 2400
+# timeout: 5400
 . "$(dirname "$0")/lib.sh"
 
 mkdir "$T/www"
@@ -16,11 +16,11 @@ server=$!
 trap 'kill $server; cleanup' EXIT
 read -r port <"$T/port"
 
-C() { timeout 300 "$COVE" "$@" </dev/null 2>&1; }
+C() { timeout 600 "$COVE" "$@" </dev/null 2>&1; }
 # The guest's shell, as its user.
-sh_() { timeout 300 "$COVE" exec -i dk sh -c "$1" </dev/null 2>&1; }
-d() { timeout 300 "$COVE" docker dk -- "$@" </dev/null 2>&1; }
-client() { timeout 300 "$TOP/tests/e2e/docker.py" "$sock" "$@"; }
+sh_() { timeout 600 "$COVE" exec -i dk sh -c "$1" </dev/null 2>&1; }
+d() { timeout 600 "$COVE" docker dk -- "$@" </dev/null 2>&1; }
+client() { timeout 600 "$TOP/tests/e2e/docker.py" "$sock" "$@"; }
 daemons() { C exec dk pidof dockerd containerd; }
 
 # A small image: busybox, and curl with the guest's libraries.
@@ -146,7 +146,7 @@ is "and the image knows nothing of it" \
 	"$(d inspect -f '{{.Config.Env}}' trust | grep -c cove-ca)" 0
 
 # Interactive.
-d run -d --name keeper --restart=unless-stopped --stop-timeout 100 -v keep:/keep box sh -c \
+d run -d --name keeper --restart=unless-stopped --stop-timeout 50 -v keep:/keep box sh -c \
 	'trap "echo term >>/keep/log; exit 0" TERM
 	echo start >>/keep/log; while :; do sleep 1; done' >/dev/null
 is "docker exec has the certificate too" \
@@ -182,13 +182,13 @@ like "docker-env names the socket" \
 if command -v docker >/dev/null; then
 	like "this host's own CLI works" "$(C docker --host dk -- ps)" keeper
 	export DOCKER_CONFIG=$T/docker
-	h() { timeout 300 docker --context dk "$@" </dev/null 2>&1; }
+	h() { timeout 600 docker --context dk "$@" </dev/null 2>&1; }
 	ok "a context of it" \
 		docker context create dk --docker "host=unix://$sock"
 	is "runs a container with this directory in it" \
 		"$(h run --rm -v "$W/app:/app:ro" box tail -n 1 /app/Dockerfile)" \
 		"$(tail -n 1 "$W/app/Dockerfile")"
-	ok "builds an image" env DOCKER_BUILDKIT=0 timeout 300 \
+	ok "builds an image" env DOCKER_BUILDKIT=0 timeout 600 \
 		docker --context dk build -q -t host "$W/box"
 	is "which is the sandbox's" "$(d run --rm host echo built)" built
 	is "works in a container" "$(h exec keeper head -n 1 /keep/log)" start
@@ -215,7 +215,7 @@ fi
 
 # Stop and start.
 id=$(d images -q app)
-ok "an orderly stop" C stop -t 120s dk
+ok "an orderly stop" C stop -t 60s dk
 like "a stopped sandbox says how to start it" \
 	"$(client get /_ping)" '^503 .*cove start dk'
 ok "a start" C start dk
