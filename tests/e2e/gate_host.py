@@ -31,11 +31,9 @@ check("a literal address gets a legible 403", b"403" in r
 r = g.get("deep.a.test", 80)
 check("a denied port gets a legible 403", b"403" in r
       and b"no rule allows it" in r, r)
-s = g.dial("10.1.2.3", 443)
-s.sendall(hello("x.test"))
+s = g.dial("10.1.2.3", 443, first=hello("x.test"))
 check("TLS to a denied address is closed", read_all(s) in (b"", b"<reset>"))
-s = g.dial("198.18.77.77", 80)
-s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+s = g.dial("198.18.77.77", 80, first=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 check("an address without a name is denied", b"no name has" in read_all(s))
 s = g.dial("web.test", 7000)
 s.sendall(b"x" * 100000)
@@ -144,10 +142,10 @@ def frame(p):
 
 
 def unframe(s):
-    head = s.recv(2, socket.MSG_WAITALL)
+    head = recv_exact(s, 2)
     if len(head) < 2:
         return None
-    return s.recv(struct.unpack("<H", head)[0], socket.MSG_WAITALL)
+    return recv_exact(s, struct.unpack("<H", head)[0])
 
 
 g.set_rules("allow web.test\nallow web.test:7001 udp\n"
@@ -222,10 +220,7 @@ while n < total:
 t.join()
 check("64 MB up and down arrive intact", got.digest() == want.digest(), n)
 s.close()
-deadline = time.monotonic() + 5
-while g.stats()[10] > 0 and time.monotonic() < deadline:
-    time.sleep(0.05)
-check("no stream is left", g.stats()[10] == 0, g.stats())
+check("no stream is left", g.drained(), g.stats())
 check("descriptors are given back",
       len(os.listdir(f"/proc/{g.proc.pid}/fd")) < 24)
 
@@ -254,7 +249,9 @@ class Connect(socketserver.BaseRequestHandler):
     def handle(self):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += self.request.recv(1)
+            if not (c := self.request.recv(1)):
+                return
+            head += c
         said.append(head)
         if b"refuse" in head:
             self.request.sendall(b"HTTP/1.1 407 Who are you\r\n\r\n")
@@ -387,6 +384,7 @@ s.sendall(b"r" * 262144)
 s.shutdown(socket.SHUT_WR)
 n = len(read_all(s))
 took = time.monotonic() - began
-check("a rate holds", 0.5 < took < 6 and n > 262144, (took, n))
+# A quarter of it goes at once. A slow machine takes longer for the rest.
+check("a rate holds", 0.5 < took < PATIENCE and n > 262144, (took, n))
 check("it ends in order", g.stop() == 0)
 done()

@@ -19,6 +19,8 @@ import threading
 import time
 
 socketserver.BaseServer.handle_error = lambda *a: None
+LIBC = ctypes.CDLL(None)  # before there are threads whose locks a fork keeps
+PATIENCE = 120  # seconds for what must happen, on a machine that is busy
 TMP = None
 GATE = None
 count = 0
@@ -238,7 +240,7 @@ class Gate:
         fd = theirs.fileno()
 
         def child():
-            ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG
+            LIBC.prctl(1, 9)  # PR_SET_PDEATHSIG
             os.dup2(fd, 3)
 
         self.proc = subprocess.Popen([GATE], preexec_fn=child,
@@ -255,7 +257,7 @@ class Gate:
         s = socket.socket(socket.AF_UNIX)
         # With a timeout connect() would not wait for room in a full queue.
         s.connect(f"{self.dir}/{name}")
-        s.settimeout(10)
+        s.settimeout(PATIENCE)
         return s
 
     def control(self, kind, body=b"", fds=()):
@@ -281,7 +283,7 @@ class Gate:
     def streams(self):
         return self.stats()[10]
 
-    def drained(self, seconds=10):
+    def drained(self, seconds=PATIENCE):
         """Waits until no stream is left."""
         end = time.monotonic() + seconds
         while self.streams() > 0 and time.monotonic() < end:
@@ -308,16 +310,17 @@ class Gate:
         q += b"\0" + struct.pack(">HH", kind, 1)
         s = self.connect("vsock.sock_53")
         s.sendall(struct.pack(">H", len(q)) + q)
-        n = struct.unpack(">H", s.recv(2))[0]
-        r = s.recv(n)
+        r = recv_exact(s, struct.unpack(">H", recv_exact(s, 2))[0])
         s.close()
         code = struct.unpack(">H", r[2:4])[0] & 15
         if struct.unpack(">H", r[6:8])[0] == 0:
             return code, None
         return code, r[-16:] if kind == 28 else r[-4:]
 
-    def dial(self, addr, port, proto=1):
-        """addr: a name, or an address as text."""
+    def dial(self, addr, port, proto=1, first=b""):
+        """addr: a name, or an address as text. first goes with the head: who
+        is denied has to speak within two seconds.
+        """
         try:
             raw = bytes(10) + b"\xff\xff" + socket.inet_aton(addr)
         except OSError:
@@ -329,26 +332,35 @@ class Gate:
                     raise OSError("NXDOMAIN")
                 raw = bytes(10) + b"\xff\xff" + v4
         s = self.connect("vsock.sock_3128")
-        s.sendall(struct.pack("<BBHI", 1, proto, port, 0) + raw)
+        s.sendall(struct.pack("<BBHI", 1, proto, port, 0) + raw + first)
         return s
 
     def ask(self, addr, port, text):
-        s = self.dial(addr, port)
-        s.sendall(text)
-        return read_all(s)
+        return read_all(self.dial(addr, port, first=text))
 
     def get(self, addr, port, host=None, path="/", extra=""):
         return self.ask(addr, port,
                         f"GET {path} HTTP/1.1\r\nHost: {host or addr}\r\n"
                         f"{extra}Connection: close\r\n\r\n".encode())
 
-    def log(self):
-        with open(self.dir + "/net/net.log") as f:
-            return [json.loads(x) for x in f]
+    def log(self, name="net.log"):
+        """Its lines; one that is being written is none yet."""
+        with open(f"{self.dir}/net/{name}") as f:
+            return [json.loads(x) for x in f if x.endswith("\n")]
 
     def stop(self):
         self.proc.terminate()
-        return self.proc.wait(10)
+        return self.proc.wait(PATIENCE)
+
+
+def recv_exact(s, n):
+    """n bytes, less at the end. MSG_WAITALL does not wait where there is a
+    timeout.
+    """
+    out = b""
+    while len(out) < n and (d := s.recv(n - len(out))):
+        out += d
+    return out
 
 
 def read_all(s):
@@ -376,10 +388,13 @@ def hello(name):
     return b"\x16\3\1" + struct.pack(">H", len(msg)) + msg
 
 
-def proc_figures(pid):
-    """Descriptors and private kilobytes of a process."""
+def proc_figures(pid, *more):
+    """Descriptors of a process, and kilobytes of its own. Pages of its files
+    are not among them: whether those are private depends on who else runs the
+    same program. more: other lines of smaps_rollup to add.
+    """
     fds = len(os.listdir(f"/proc/{pid}/fd"))
     with open(f"/proc/{pid}/smaps_rollup") as f:
         kb = sum(int(x.split()[1]) for x in f
-                 if x.startswith(("Private_Dirty", "Private_Clean")))
+                 if x.split(":")[0] in ("Anonymous", "Swap", *more))
     return fds, kb
