@@ -6,6 +6,7 @@ Usage: gate_h2.py PATH-TO-cove-gate
 """
 import hashlib
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -330,17 +331,36 @@ def frame(kind, flags, sid, data=b""):
             + sid.to_bytes(4, "big") + data)
 
 
-def goaway(sock):
-    """The code of a goodbye that came, or None; ends at the end."""
-    data = b""
-    try:
-        while True:
-            d = sock.recv(65536)
-            if not d:
-                break
-            data += d
-    except (OSError, ssl.SSLError):
-        pass
+def talk(tls, data):
+    """Sends as much of data as is taken, and reads meanwhile: answers that
+    nobody reads hold up what is sent. What came until the end.
+    """
+    out, left = b"", memoryview(data)
+    tls.setblocking(False)
+    while True:
+        if not tls.pending() and not any(select.select(
+                [tls], [tls] if len(left) else [], [], lib.PATIENCE)):
+            return out
+        try:
+            if len(left):
+                left = left[tls.send(left[:16384]):]
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError:
+            left = left[:0]
+        try:
+            d = tls.recv(65536)
+        except ssl.SSLWantReadError:
+            continue
+        except OSError:
+            return out
+        if not d:
+            return out
+        out += d
+
+
+def goaway(data):
+    """The code of a goodbye in it, or None."""
     while len(data) >= 9:
         n = int.from_bytes(data[:3], "big")
         if data[3] == 7:
@@ -354,12 +374,8 @@ def flood(name, data, bound):
     c = client()
     c.ask()
     refused = len([e for e in g.log() if "refused HTTP" in e["reason"]])
-    for at in range(0, bound, 65536):
-        c.raw(data(65536))
-        if c.closed:
-            break
-    c.tls.settimeout(5)
-    code = goaway(c.tls)
+    sent = b"".join(data(65536) for _ in range(0, bound, 65536))
+    code = goaway(talk(c.tls, sent))
     check(f"{name}: ended, and logged once", code in (1, 2, 11) and
           len([e for e in g.log() if "refused HTTP" in e["reason"]])
           == refused + 1, (code, g.log()[-2:]))
@@ -438,7 +454,7 @@ front(g, "ngx.test", 8447, 9447)
 def curl(port, path, *args):
     return subprocess.run(
         ["curl", "-sS", "--cacert", TMP + "/cove.crt", "--resolve",
-         f"ngx.test:{port}:127.0.0.1", "--max-time", "60", *args,
+         f"ngx.test:{port}:127.0.0.1", "--max-time", "300", *args,
          f"https://ngx.test:{port}/{path}"], capture_output=True)
 
 

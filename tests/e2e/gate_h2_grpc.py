@@ -41,7 +41,7 @@ def run(g, check, tmp, place, real):
         f"127.0.0.1:{FRONT}", grpc.ssl_channel_credentials(lib.pem("cove.crt")),
         [("grpc.ssl_target_name_override", "rpc.test"),
          ("grpc.default_authority", f"rpc.test:{SERVER}")])
-    t = {"timeout": 20}
+    t = {"timeout": lib.PATIENCE}
     r = ch.unary_unary("/t/Echo")(b"hi", metadata=[("x-api-key", place)], **t)
     check("gRPC: a call, with the secret", r == b"hi " + real.encode(), r)
     try:

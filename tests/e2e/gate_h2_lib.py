@@ -131,7 +131,7 @@ class Client:
         self.flush()
         return not self.closed
 
-    def until(self, test, seconds=10):
+    def until(self, test, seconds=lib.PATIENCE):
         end = time.monotonic() + seconds
         self.tls.settimeout(seconds)
         while not test() and time.monotonic() < end:
