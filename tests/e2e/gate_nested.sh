@@ -3,15 +3,13 @@
 # What a container behind a bridge sees, without a container engine: a network
 # namespace of the guest, joined to a bridge by a veth pair.
 . "$(dirname "$0")/lib.sh"
-port=$((20000 + RANDOM % 20000))
+. "$(dirname "$0")/host_servers.sh"
 mkdir "$W/www"
 echo hello-from-the-host >"$W/www/index.html"
-python3 -m http.server -d "$W/www" --bind 127.0.0.1 "$port" \
-	>/dev/null 2>&1 &
-server=$!
+serve_dir "$W/www"
 trap 'kill $server; cleanup' EXIT
 url=http://host.cove.internal:$port/
-C() { timeout 120 "$COVE" "$@" </dev/null 2>&1; }
+C() { timeout 600 "$COVE" "$@" </dev/null 2>&1; }
 in_ns() { C exec -u root box nsenter --net=/run/c "$@"; }
 
 # Modules that the boot did not wait for come when the kernel asks for them.
@@ -44,23 +42,23 @@ like "the namespace is made" "$(C exec -u root box sh -ec '
 	$n ip -6 route add default via fd00:18::1
 	sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	echo made')" made
-like "a name, over IPv4" "$(in_ns curl -4 -sS -m 20 "$url")" hello-from
-like "and over IPv6" "$(in_ns curl -6 -sS -m 20 "$url")" hello-from
-like "a denied name" "$(in_ns curl -sS -m 20 http://denied.example/)" \
+like "a name, over IPv4" "$(in_ns curl -4 -sS -m 120 "$url")" hello-from
+like "and over IPv6" "$(in_ns curl -6 -sS -m 120 "$url")" hello-from
+like "a denied name" "$(in_ns curl -sS -m 120 http://denied.example/)" \
 	"Could not resolve"
-like "a denied address, in words" "$(in_ns curl -sS -m 20 http://10.1.2.3/)" \
+like "a denied address, in words" "$(in_ns curl -sS -m 120 http://10.1.2.3/)" \
 	"no rule allows it"
-like "metadata" "$(in_ns curl -sS -m 20 http://169.254.169.254/)" \
+like "metadata" "$(in_ns curl -sS -m 120 http://169.254.169.254/)" \
 	"no rule allows it"
-like "an address of IPv6" "$(in_ns curl -sS -m 20 "http://[2001:db8::1]/")" \
+like "an address of IPv6" "$(in_ns curl -sS -m 120 "http://[2001:db8::1]/")" \
 	"no rule allows it"
 like "what is in the guest stays there" "$(C exec -u root box sh -c '
 	cd /tmp && mkdir -p w && echo from-the-guest >w/index.html
 	python3 -m http.server -d w --bind 172.18.0.1 8001 >/dev/null 2>&1 &
 	i=0
-	until [ "$(ss -ltn | grep -c 8001)" = 1 ] || [ $i = 100 ]; do
+	until [ "$(ss -ltn | grep -c 8001)" = 1 ] || [ $i = 1000 ]; do
 		i=$((i + 1)); sleep 0.1; done
-	nsenter --net=/run/c curl -sS -m 20 http://172.18.0.1:8001/')" \
+	nsenter --net=/run/c curl -sS -m 120 http://172.18.0.1:8001/')" \
 	from-the-guest
 # As docker-proxy does for a published port of a container.
 C exec -u root -d box nsenter --net=/run/c \
@@ -79,8 +77,8 @@ while True:
     threading.Thread(target=pump, args=(b, a)).start()' >/dev/null
 e=$(C ports box --json | python3 -c \
 	'import json,sys; print(json.load(sys.stdin)["ports"][0]["host_port"])')
-wait_for 60 curl -sf -m 5 "http://127.0.0.1:$e/"
-like "a published port of a container" "$(curl -sS "http://127.0.0.1:$e/")" \
+wait_for 300 curl -sf -m 5 "http://127.0.0.1:$e/"
+like "a published port of a container" "$(curl -sS -m 120 "http://127.0.0.1:$e/")" \
 	from-the-guest
 like "the log has the container's denial" "$(C policy log box)" \
 	"deny +10.1.2.3:80"
