@@ -3,9 +3,10 @@
 # Published ports of a real guest: loopback, both families, ephemeral ones,
 # restarts of everything, a busy port, --unpublish.
 . "$(dirname "$0")/lib.sh"
-base=$((20000 + RANDOM % 20000))
-C() { timeout 120 "$COVE" "$@" </dev/null 2>&1; }
-get() { curl -sS -m 20 "$@" 2>&1; }
+. "$(dirname "$0")/host_servers.sh"
+base=$(free_ports 4)
+C() { timeout 600 "$COVE" "$@" </dev/null 2>&1; }
+get() { curl -sS -m 300 "$@" 2>&1; }
 port_of() { # guest port -> host port
 	"$COVE" ports box --json | python3 -c 'import json,sys
 for p in json.load(sys.stdin)["ports"]:
@@ -26,7 +27,7 @@ class H(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(('127.0.0.1', $1), H).serve_forever()"
 }
 # A new coved answers before it has heard of the gate what that holds.
-known() { wait_for 30 bash -c "'$COVE' ports box | grep -Eq '$1'"; }
+known() { wait_for 120 bash -c "'$COVE' ports box | grep -Eq '$1'"; }
 up() { wait_for 400 curl -sf -m 5 "http://127.0.0.1:$1/"; }
 
 like "no port of the sandbox" "$(C create --name box -p 99999)" \
@@ -44,6 +45,7 @@ up "$base"
 like "over IPv4" "$(get "http://127.0.0.1:$base/")" "one from 127.0.0.1"
 like "over IPv6" "$(get "http://[::1]:$base/")" "one from"
 e=$(port_of 9000)
+up "$e"
 like "an ephemeral port" "$(get "http://localhost:$e/")" "two from"
 own=$(ip -4 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4; exit }')
 if [ -n "$own" ]; then
@@ -60,7 +62,7 @@ python3 -c "import socket,time
 s = socket.socket(); s.bind(('127.0.0.1', $base + 1)); s.listen(); time.sleep(3600)" &
 busy=$!
 trap 'kill $busy 2>/dev/null; cleanup' EXIT
-wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$((base + 1))"
+wait_for 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$((base + 1))"
 like "a busy port is refused in words" \
 	"$(C ports box -p "$((base + 1)):8000")" "taken by another program"
 status "with status 1" 1 "$COVE" ports box -p "$((base + 1)):8000"
@@ -73,7 +75,7 @@ like "one is added" "$(get "http://127.0.0.1:$((base + 2))/")" "one from"
 gate=$(field box 'o["pids_host"]["gate"]')
 kill -9 "$gate"
 like "a killed gate: they are back" \
-	"$(get --retry 8 --retry-all-errors --retry-delay 1 \
+	"$(get --retry 60 --retry-all-errors --retry-delay 1 \
 		"http://127.0.0.1:$base/")" "one from"
 C daemon stop >/dev/null
 like "they do not need coved" "$(get "http://127.0.0.1:$base/")" "one from"
