@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Secrets in a real guest: the guest has a placeholder, the server the secret.
 . "$(dirname "$0")/lib.sh"
-port=$((20000 + RANDOM % 20000))
+. "$(dirname "$0")/host_servers.sh"
 real="sk-real-$RANDOM$RANDOM$RANDOM"
 cd "$W" || exit 1
 {
@@ -17,7 +17,7 @@ cd "$W" || exit 1
 mkdir -p "$COVE_HOME/config"
 cp ca.crt "$COVE_HOME/config/extra-ca.pem"
 cat >server.py <<'END'
-import http.server, ssl, sys
+import http.server, ssl
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -29,16 +29,19 @@ class H(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"ok\n")
     def log_message(self, *a):
         pass
-s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H)
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
 c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 c.load_cert_chain("srv.crt", "srv.key")
-s.socket = c.wrap_socket(s.socket, server_side=True)
+# The handshake is the connection's, not the listener's.
+s.socket = c.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
+print(s.server_address[1], flush=True)
 s.serve_forever()
 END
 touch seen
-python3 server.py "$port" &
+python3 server.py >"$T/port" &
 server=$!
-h2=$((port + 1))
+port=$(port_in "$T/port")
+h2=$(free_ports 1)
 cat >nginx.conf <<END
 daemon off; master_process off; pid nginx.pid; error_log nginx.log;
 events { worker_connections 64; }
@@ -51,9 +54,10 @@ END
 [ "$(id -u)" != 0 ] || sed -i '1s/^/user root; /' nginx.conf
 nginx -c "$W/nginx.conf" -p "$W/" 2>/dev/null &
 nginx=$!
+wait_for 60 bash -c "</dev/tcp/127.0.0.1/$h2"
 trap 'kill $server $nginx; cleanup' EXIT
 url=https://host.cove.internal:$port
-C() { timeout 400 "$COVE" "$@" </dev/null 2>&1; }
+C() { timeout 600 "$COVE" "$@" </dev/null 2>&1; }
 X() { C exec box "$@"; }
 
 C policy allow "host:$port" >/dev/null
