@@ -40,9 +40,10 @@ $mirror $suite main"
 	like "apt is refused without a rule" "$(X sudo apt-get -qq update)" \
 		"resolve|403|Failed|Err"
 	allow_url "$mirror"
-	ok "apt-get update" X sudo apt-get -qq update
+	ok "apt-get update" X sudo apt-get -qq -o Acquire::Retries=5 update
 	ok "apt-get install" X sudo env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq -y install --no-install-recommends wget
+		apt-get -qq -y -o Acquire::Retries=5 install \
+		--no-install-recommends wget
 	like "what it installed runs" "$(X wget --version)" "GNU Wget"
 	like "by HTTP requests that were read" "$(C policy log box)" \
 		"allow .*$(cut -d/ -f3 <<<"$mirror")"
@@ -56,8 +57,8 @@ if [ -n "$registry" ] && reachable "${registry%/}/is-odd/latest"; then
 		"$(X curl -sS "${registry%/}/npm/latest")" "resolve"
 	allow_url "$registry"
 	ok "npm itself by curl" X sh -ec "cd /tmp
-		curl -fsS ${registry%/}/npm/latest >latest
-		curl -fsS \"\$(jq -r .dist.tarball latest)\" | tar -xz"
+		curl -fsS --retry 5 ${registry%/}/npm/latest >latest
+		curl -fsS --retry 5 \"\$(jq -r .dist.tarball latest)\" | tar -xz"
 	like "npm install" "$(X sh -ec "mkdir -p /tmp/p; cd /tmp/p
 		node ../package/bin/npm-cli.js install --no-audit --no-fund \
 			--registry $registry is-odd
