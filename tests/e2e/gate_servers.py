@@ -64,7 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         for i in range(5):
             self.wfile.write(b"data: %d\n\n" % i)
-            if not acked.acquire(timeout=60):
+            if not acked.acquire(timeout=600):
                 return
 
     def websocket(self):

@@ -4,7 +4,7 @@
 # git, docker-registry, iperf3, WebSocket, events. No proxy variable anywhere.
 # The servers have names and public addresses in a network namespace that holds
 # nothing else; coved and its gate run in it too.
-# timeout: 1200
+# timeout: 3600
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "${COVE_SERVERS_INSIDE:-}" != 1 ]; then
 	. "$here/lib.sh"
@@ -155,7 +155,7 @@ have() { # test-name program
 	return 1
 }
 up() { # address port
-	wait_for 30 bash -c "</dev/tcp/93.184.216.$1/$2"
+	wait_for 120 bash -c "</dev/tcp/93.184.216.$1/$2"
 }
 
 touch "$T/seen"
@@ -276,7 +276,7 @@ for what in "/tmp/user" "-D" "-d /tmp/agent.pub"; do
 done
 is "the agent has what it had" "$(ssh-add -l | wc -l)" 1
 is "garbage ends that connection only" "$(X python3 -c "
-import socket, struct
+import socket, struct, time
 for junk in (b'\\xff' * 8, b'\\0\\0\\0\\0', b'\\0\\4\\0\\1\\x0b'):
     s = socket.socket(socket.AF_UNIX)
     s.connect('/run/ssh-agent.sock')
@@ -290,19 +290,32 @@ for i in range(40):
     idle.append(s)
 for s in idle:
     s.close()
-s = socket.socket(socket.AF_UNIX)
-s.connect('/run/ssh-agent.sock')
 def ask(body):
     for b in struct.pack('>I', len(body)) + body:
         s.sendall(bytes((b,)))
-    n = struct.unpack('>I', s.recv(4))[0]
+    n = struct.unpack('>I', s.recv(4, socket.MSG_WAITALL))[0]
     return s.recv(n, socket.MSG_WAITALL)
-assert ask(b'\\x0b')[0] == 12
+# Turned away as well until the host has heard that those are closed.
+end = time.monotonic() + 120
+while True:
+    s = socket.socket(socket.AF_UNIX)
+    s.connect('/run/ssh-agent.sock')
+    try:
+        assert ask(b'\\x0b')[0] == 12
+        break
+    except (OSError, struct.error):
+        assert time.monotonic() < end
+        time.sleep(0.2)
 for kind in set(range(256)) - {11}:
     assert ask(bytes((kind,)) + b'x') == b'\\5', kind
 assert ask(b'\\x0b')[0] == 12
 print('ok')")" ok
-log=$(C policy log box)
+# The gate writes it, and does not hold up who waits for the answer.
+logged() {
+	log=$(C policy log box)
+	grep -Eq "deny +request 19" <<<"$log"
+}
+wait_for 60 logged
 like "the log has the signature" "$log" "allow +$finger"
 like "and what was refused" "$log" "deny +request 19"
 first=$SSH_AUTH_SOCK
@@ -316,6 +329,11 @@ C daemon restart >/dev/null 2>&1
 like "it goes on with the next coved" "$(X ssh-add -l)" "$finger"
 
 # ---- git over HTTPS, tunnelled and opened ----
+
+for a in 13 14; do
+	up $a 80
+	up $a 443
+done
 
 is "git clone by https, tunnelled" "$(X sh -ec 'rm -rf /tmp/h
 	git -c http.sslCAInfo=ca.crt clone -q https://tun.test/git/repo.git \
@@ -448,11 +466,12 @@ if have "iperf3" iperf3; then
 		set -- $way
 		out=$(X bin/usr/bin/iperf3 -c speed.test -n 30M -J ${2:-})
 		# What is still in buffers when the sender says that it is done
-		# does not count as received.
+		# does not count as received: two connections of TCP, with up
+		# to 10 MB each.
 		rate=$(python3 -c 'import json,sys
 e = json.load(sys.stdin)["end"]
 assert e["sum_sent"]["bytes"] > 30e6
-assert e["sum_received"]["bytes"] > 15e6
+assert e["sum_received"]["bytes"] > 5e6
 print(round(e["sum_received"]["bits_per_second"] / 1e6))' <<<"$out" 2>&1)
 		like "iperf3, 30 MB $1" "$rate" '^[0-9]+$'
 		echo "# $rate Mbit/s"
