@@ -23,7 +23,7 @@
 #include "wire/egress.h"
 
 #define STREAM_HEAD_MS 10000u
-#define STREAM_DENY_MS 2000u /* for a denied client to say what it speaks */
+#define STREAM_DENY_MS 5000u /* for a denied client to say what it speaks */
 
 enum stream_state {
 	ST_HEAD,

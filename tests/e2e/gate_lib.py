@@ -319,7 +319,7 @@ class Gate:
 
     def dial(self, addr, port, proto=1, first=b""):
         """addr: a name, or an address as text. first goes with the head: who
-        is denied has to speak within two seconds.
+        is denied has to speak within seconds.
         """
         try:
             raw = bytes(10) + b"\xff\xff" + socket.inet_aton(addr)
