@@ -19,7 +19,9 @@ serve_dir() { # directory
 	print(s.server_address[1], flush=True)
 	s.serve_forever()
 	X
+	# shellcheck disable=SC2034 # for the test that sources this
 	server=$!
+	# shellcheck disable=SC2034
 	port=$(port_in "$T/port")
 }
 
