@@ -15,6 +15,7 @@
 
 #define API_BODY_MAX (16u * 1024u * 1024u)
 #define API_TICK_MS 500
+#define API_QUICK_MS 10000 /* for an answer that takes no work */
 
 struct api {
 	struct cli *cli;

@@ -12,7 +12,6 @@
 
 #define SPACE_WANTED (4ull * GIB)
 #define SPACE_NEEDED (1ull * GIB)
-#define ANSWER_MS 3000
 
 /* The directory itself may not exist yet: its nearest parent stands for it. */
 static int statvfs_near(const char *path, struct statvfs *ret)
@@ -109,7 +108,7 @@ static void add_program(struct checks *c)
 void check_daemon(struct checks *c)
 {
 	struct api api = {
-		.cli = c->cli, .no_start = true, .timeout_ms = ANSWER_MS};
+		.cli = c->cli, .no_start = true, .timeout_ms = API_QUICK_MS};
 	struct err err = {0};
 	json_t *v;
 

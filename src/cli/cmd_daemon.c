@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ANSWER_MS 5000
 #define STOP_WAIT_MS 30000
 
 struct daemon_opts {
@@ -30,7 +29,7 @@ static const struct opt opts[] = {
 static struct api quiet_api(struct cli *cli)
 {
 	return (struct api){
-		.cli = cli, .no_start = true, .timeout_ms = ANSWER_MS};
+		.cli = cli, .no_start = true, .timeout_ms = API_QUICK_MS};
 }
 
 static int get_version(struct cli *cli, json_t **ret, struct err *err)

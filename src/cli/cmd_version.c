@@ -4,8 +4,6 @@
 #include "cli/text.h"
 #include <stdio.h>
 
-#define ANSWER_MS 3000
-
 struct version_opts {
 	bool help;
 	bool json;
@@ -20,7 +18,7 @@ static int run(const struct call *call)
 {
 	const struct version_opts *o = call->opts;
 	struct api api = {
-		.cli = call->cli, .no_start = true, .timeout_ms = ANSWER_MS};
+		.cli = call->cli, .no_start = true, .timeout_ms = API_QUICK_MS};
 	json_t *daemon = NULL;
 	struct err err = {0};
 

@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#define ASK_TIMEOUT_MS 5000
-
 bool execute_on_terminal(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -50,7 +48,7 @@ static char *what_became(const json_t *sb)
 static int explain_loss(struct cli *cli, const struct execution *x)
 {
 	struct api api = {
-		.cli = cli, .no_start = true, .timeout_ms = ASK_TIMEOUT_MS};
+		.cli = cli, .no_start = true, .timeout_ms = API_QUICK_MS};
 	json_t *sb = NULL;
 	struct err err = {0};
 	int r = sandbox_get(&api, x->sandbox, &sb, &err);

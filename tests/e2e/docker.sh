@@ -4,17 +4,12 @@
 # what survives a stop, and the socket on the host. One sandbox for all of it.
 # timeout: 5400
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/host_servers.sh"
 
 mkdir "$T/www"
 echo hello-from-the-host >"$T/www/index.html"
-mkfifo "$T/port"
-(cd "$T/www" && exec python3 -c 'import http.server as h
-s = h.ThreadingHTTPServer(("127.0.0.1", 0), h.SimpleHTTPRequestHandler)
-print(s.server_address[1], flush=True)
-s.serve_forever()' >"$T/port" 2>/dev/null) &
-server=$!
+serve_dir "$T/www"
 trap 'kill $server; cleanup' EXIT
-read -r port <"$T/port"
 
 C() { timeout 600 "$COVE" "$@" </dev/null 2>&1; }
 # The guest's shell, as its user.

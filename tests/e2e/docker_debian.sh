@@ -6,6 +6,7 @@
 # COVE_TEST_LONG=1: PostgreSQL as well, which takes minutes of emulation.
 # timeout: 3600
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/host_servers.sh"
 . "$(dirname "$0")/debian_root.sh"
 C() { timeout 300 "$COVE" "$@" </dev/null 2>&1; }
 d() { timeout 1800 "$COVE" docker dk -- "$@" </dev/null 2>&1; }
@@ -18,8 +19,9 @@ mirror=$(debian_mirror | sed -E 's,^https?://,,; s,[/:].*,,')
 mkdir "$W/web" "$W/app"
 cat >"$W/web/Dockerfile" <<'X'
 FROM debian:13
-RUN export DEBIAN_FRONTEND=noninteractive && apt-get update && \
-    apt-get install -y --no-install-recommends nginx-light && \
+RUN export DEBIAN_FRONTEND=noninteractive && \
+    apt-get -o Acquire::Retries=5 update && \
+    apt-get -o Acquire::Retries=5 install -y --no-install-recommends nginx-light && \
     rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled/default
 COPY shop.conf /etc/nginx/conf.d/
 CMD ["nginx", "-g", "daemon off;"]
@@ -83,10 +85,8 @@ get() {
 		"http://127.0.0.1:$port/" 2>/dev/null
 }
 is "this host reaches one service through the other" "$(get)" "start 1"
-for _ in 1 2 3 4 5 6 7 8 9; do # one that nobody has
-	udp=$((10000 + RANDOM % 20000))
-	C ports dk -p "$udp:7777/udp" >/dev/null && break
-done
+udp=$(free_ports 1)
+C ports dk -p "$udp:7777/udp" >/dev/null
 ask() {
 	python3 -c 'import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -111,8 +111,9 @@ if [ "${COVE_TEST_LONG:-0}" = 1 ]; then
 	mkdir "$W/db"
 	cat >"$W/db/Dockerfile" <<'X'
 FROM shop-web
-RUN export DEBIAN_FRONTEND=noninteractive && apt-get update && \
-    apt-get install -y --no-install-recommends postgresql
+RUN export DEBIAN_FRONTEND=noninteractive && \
+    apt-get -o Acquire::Retries=5 update && \
+    apt-get -o Acquire::Retries=5 install -y --no-install-recommends postgresql
 USER postgres
 CMD ["sh", "-c", "exec /usr/lib/postgresql/*/bin/postgres -D /etc/postgresql/*/main"]
 X
